@@ -1,0 +1,26 @@
+"""One family of errors. Each is also the built-in error that Python habits expect, and its message says what was
+given, what is allowed and what to do."""
+
+
+class RelumodelError(Exception):
+    """Base of every error that relumodel raises on purpose."""
+
+
+class InputError(RelumodelError, ValueError):
+    """A value is outside what is allowed: NaN, a wrong shape, a negative radius, an unknown option."""
+
+
+class InputTypeError(RelumodelError, TypeError):
+    """A value has the wrong type: text where numbers are needed, a class where an instance is needed."""
+
+
+class BackendError(RelumodelError, RuntimeError):
+    """A backend is unknown, lacks what the program needs, or broke its contract."""
+
+
+class MissingPackageError(BackendError, ImportError):
+    """An optional package is not installed; the message gives the command that installs it."""
+
+
+class FileError(RelumodelError, OSError):
+    """A file cannot be read or written."""
