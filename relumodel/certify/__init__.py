@@ -1,0 +1,5 @@
+"""Bounds and gaps, built by us from dual-feasible points."""
+
+from .bound import DualPoint, certify, relative_gap
+
+__all__ = ["DualPoint", "certify", "relative_gap"]

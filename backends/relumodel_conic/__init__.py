@@ -1,0 +1,1 @@
+"""Conic solvers fed directly with relumodel's conic form: Clarabel, ECOS, SCS, HiGHS."""

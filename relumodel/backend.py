@@ -1,0 +1,297 @@
+"""What a solver plugs into: the protocol, the options and result types, the registry.
+
+A backend is any object with
+
+    name       how users call it
+    accepts    ConicForm, or Program for one that wants the structured terms
+    supports   the cones it can take: a set of "zero", "nonnegative", "second-order", "exponential", and "quadratic" when it
+               takes a quadratic objective. A form is never handed over with more; a quadratic objective becomes a
+               second-order cone for a backend that has that one only.
+    solve(problem, options) -> RawSolution
+
+and optionally
+
+    unavailable() -> str | None     why it cannot run here (a missing package), None when it can
+    options                         a dictionary of the extra options it knows, name -> what it does
+
+Plug-ins register through the entry point group "relumodel.backends", through `rm.register`, or are passed as instances.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .conic.form import ConicForm
+from .errors import BackendError, InputError, InputTypeError, MissingPackageError
+from .program.program import Program
+from .program.rows import CONE_KINDS
+
+__all__ = [
+    "Backend",
+    "BackendInfo",
+    "ConicForm",
+    "Options",
+    "Program",
+    "Progress",
+    "RawSolution",
+    "backends",
+    "find",
+    "register",
+    "require",
+]
+
+Vector = NDArray[np.float64]
+
+#: What a backend may be able to take.
+CAPABILITIES = (*CONE_KINDS, "quadratic")
+
+#: The words a backend reports with; relumodel's own status rests on the gap it measures itself.
+RAW_STATUSES = ("solved", "inaccurate", "iteration limit", "time limit", "interrupted", "infeasible", "unbounded", "failed")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of progress. Numbers a backend does not know are NaN; before the end they are the backend's own."""
+
+    iteration: int
+    objective: float = float("nan")
+    bound: float = float("nan")
+    gap: float = float("nan")
+    violation: float = float("nan")
+    elapsed: float = float("nan")
+
+
+@dataclass
+class Options:
+    """What a backend is asked for.
+
+    tol : relative gap wanted.  time_limit : seconds or None.  verbose : print progress.
+    warm_start : a point of the problem (the program's variables, then zeros for a conic form's auxiliaries), or None.
+    extra : the backend's own options, already checked against what it declares.
+    unit : the objective of the problem given is that of the program divided by this; `report` multiplies it back.
+    """
+
+    tol: float = 1e-6
+    time_limit: float | None = None
+    verbose: bool = False
+    callback: Callable[[Progress], Any] | None = None
+    warm_start: Vector | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    unit: float = 1.0
+    started: float = field(default_factory=time.perf_counter)
+    history: list[Progress] = field(default_factory=list)
+    stopped: str | None = None
+    error: BaseException | None = None
+
+    def report(self, iteration: int, objective: float = float("nan"), bound: float = float("nan"), **numbers: float) -> bool:
+        """Record progress and tell the callback; True when the backend should stop (callback, Ctrl-C, time limit). Never raises."""
+        elapsed = time.perf_counter() - self.started
+        progress = Progress(iteration, self.unit * objective, self.unit * bound, elapsed=elapsed, **numbers)
+        self.history.append(progress)
+        if self.callback is not None and self.stopped is None:
+            try:
+                if self.callback(progress):
+                    self.stopped = "interrupted"
+            except KeyboardInterrupt:
+                self.stopped = "interrupted"
+            except Exception as error:  # raised again by solve(), outside of the solver's own stack
+                self.stopped, self.error = "interrupted", error
+        if self.stopped is None and self.time_limit is not None and elapsed > self.time_limit:
+            self.stopped = "time limit"
+        return self.stopped is not None
+
+    def remaining(self) -> float | None:
+        """Seconds left, never below zero; None without a limit."""
+        if self.time_limit is None:
+            return None
+        return max(self.time_limit - (time.perf_counter() - self.started), 0.0)
+
+    @contextmanager
+    def catching_interrupt(self) -> Iterator[None]:
+        """For backends that call `report` as they go: Ctrl-C asks them to stop; a second Ctrl-C raises as usual."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(signum: int, frame: Any) -> None:
+            self.stopped = "interrupted"
+            signal.signal(signal.SIGINT, previous)
+
+        previous = signal.signal(signal.SIGINT, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+@dataclass
+class RawSolution:
+    """What a backend returns. Nothing in it is believed: the point is repaired and the bound rebuilt by relumodel.
+
+    status : one of `RAW_STATUSES`.
+    x : the variables of the problem given, or None when there is no point.
+    dual : for a ConicForm its dual vector z in the dual cones, P x + c + A'z = 0; for a Program a dict, term name -> multiplier
+        q_j with sum_j K_j' q_j = 0; or None.
+    objective : the backend's own objective value (checked by the conformance kit only), or None.
+    """
+
+    status: str
+    x: Vector | None = None
+    dual: Any = None
+    objective: float | None = None
+    iterations: int | None = None
+    message: str = ""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """The protocol; see the module's docstring for the optional parts."""
+
+    name: str
+    accepts: type
+    supports: set[str] | frozenset[str]
+
+    def solve(self, problem: Any, options: Options) -> RawSolution: ...
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """One line of `rm.backends()`."""
+
+    name: str
+    available: bool
+    reason: str
+    accepts: str
+    supports: tuple[str, ...]
+
+    def __str__(self) -> str:
+        state = "available" if self.available else f"not available: {self.reason}"
+        return f"{self.name:<10} {state:<12} accepts {self.accepts}; {', '.join(self.supports)}"
+
+
+_registered: dict[str, Backend] = {}
+_loaded: dict[str, Backend] = {}
+
+
+def register(backend: Backend) -> None:
+    """Make a backend known by its name in this process. An instance, not a class; a later one of the same name replaces it."""
+    check_protocol(backend)
+    _registered[backend.name] = backend
+
+
+def check_protocol(backend: Any) -> None:
+    """Raise an error that names what a would-be backend lacks."""
+    if isinstance(backend, type):
+        raise InputTypeError(f"A backend is an instance; got the class {backend.__name__}. Add parentheses: {backend.__name__}().")
+    missing = [name for name in ("name", "accepts", "supports", "solve") if not hasattr(backend, name)]
+    if missing:
+        raise InputTypeError(
+            f"A backend needs name, accepts, supports and solve(problem, options); {type(backend).__name__} lacks {', '.join(missing)}."
+        )
+    if not isinstance(backend.name, str) or not backend.name:
+        raise InputTypeError(f"The name of a backend is a non-empty string; {type(backend).__name__} has {backend.name!r}.")
+    if backend.accepts not in (ConicForm, Program):
+        raise InputTypeError(f"Backend {backend.name!r} must accept rm.ConicForm or rm.Program; got {backend.accepts!r}.")
+    unknown = sorted(set(backend.supports) - set(CAPABILITIES))
+    if unknown:
+        raise InputError(f"Backend {backend.name!r} supports unknown cones {', '.join(unknown)}; known are {', '.join(CAPABILITIES)}.")
+
+
+def names() -> list[str]:
+    """The names of all known backends, registered ones first."""
+    return list(dict.fromkeys([*_registered, *(e.name for e in entry_points(group="relumodel.backends"))]))
+
+
+def find(name: str) -> Backend:
+    """The backend of that name, or an error that lists the names there are."""
+    if name in _registered:
+        return _registered[name]
+    if name not in _loaded:
+        entries = [e for e in entry_points(group="relumodel.backends") if e.name == name]
+        if not entries:
+            raise BackendError(f"There is no backend {name!r}; known are {', '.join(names())}, or pass an instance.")
+        try:
+            backend = entries[0].load()()
+        except Exception as error:
+            raise BackendError(f"Backend {name!r} ({entries[0].value}) cannot be loaded: {error}") from error
+        check_protocol(backend)
+        _loaded[name] = backend
+    return _loaded[name]
+
+
+def unavailable(backend: Backend) -> str | None:
+    """Why a backend cannot run here, or None. A probe that fails is a reason, not a crash."""
+    probe = getattr(backend, "unavailable", None)
+    if probe is None:
+        return None
+    try:
+        return probe()
+    except Exception as error:
+        return f"its availability check failed: {error}"
+
+
+def package_missing(package: str, extra: str) -> str | None:
+    """For `unavailable`: the reason when an optional package is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec(package) is not None:
+        return None
+    return f"the package {package} is not installed (pip install 'relumodel[{extra}]')"
+
+
+def backends() -> list[BackendInfo]:
+    """Every known backend: its name, whether it can run here (and why not), what it accepts and supports."""
+    out = []
+    for name in names():
+        try:
+            backend = find(name)
+        except BackendError as error:
+            out.append(BackendInfo(name, False, str(error), "?", ()))
+            continue
+        reason = unavailable(backend)
+        supports = tuple(c for c in CAPABILITIES if c in backend.supports)
+        out.append(BackendInfo(name, reason is None, reason or "", backend.accepts.__name__, supports))
+    return out
+
+
+def lacking(backend: Backend, kinds: frozenset[str]) -> list[str]:
+    """The capabilities a problem needs and a backend lacks. A quadratic objective may become a second-order cone."""
+    needed = set(kinds)
+    if "quadratic" in needed and "quadratic" not in backend.supports and "second-order" in backend.supports:
+        needed.discard("quadratic")
+    return [c for c in CAPABILITIES if c in needed - set(backend.supports)]
+
+
+def require(backend: Backend, kinds: frozenset[str]) -> None:
+    """Raise when a backend is not installed or lacks a cone; the message names both and who has them."""
+    reason = unavailable(backend)
+    if reason is not None:
+        raise MissingPackageError(f"Backend {backend.name!r} is not available: {reason}.")
+    missing = lacking(backend, kinds)
+    if missing:
+        able = [info.name for info in backends() if info.available and not lacking(find(info.name), kinds)]
+        raise BackendError(
+            f"Backend {backend.name!r} lacks {', '.join(missing)}, which this program needs; it supports "
+            f"{', '.join(c for c in CAPABILITIES if c in backend.supports)}. Backends that can take it: {', '.join(able) or 'none installed'}."
+        )
+
+
+def check_extra(backend: Backend, extra: Mapping[str, Any]) -> None:
+    """Refuse options that a backend does not declare. A backend without an `options` attribute takes them all."""
+    known = getattr(backend, "options", None)
+    if known is None:
+        return
+    unknown = [name for name in extra if name not in known]
+    if unknown:
+        allowed = ", ".join(known) or "none"
+        raise InputError(f"Backend {backend.name!r} has no option {unknown[0]!r}; its options are {allowed}.")

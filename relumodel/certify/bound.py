@@ -1,0 +1,97 @@
+"""A lower bound on a program's optimum from any dual candidate (Pilanci & Ergen 2020, dual of the convex program).
+
+For  min_x  sum_j f_j(K_j x)  every choice of multipliers with  sum_j K_j' q_j = 0  gives  - sum_j f_j*(q_j)  <=  optimum.
+The candidate's q_j are first moved into the domains of f_j*; the norm penalty then has to carry the rest, r = - sum K_j' q_j,
+which it does when its dual norm allows. If not, everything is scaled down until it does: the domains of losses and cones
+contain the segment to 0. The scale is chosen to make the bound largest. No word of the solver enters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from ..program.functions import SampleLoss
+from ..program.maps import Identity
+from ..program.program import Program
+from .tighten import tighten
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class DualPoint:
+    """A dual-feasible point: one multiplier q_j a term with sum_j K_j' q_j = 0 (exactly, by construction), and its value."""
+
+    bound: float
+    multipliers: dict[str, Vector]
+
+
+def relative_gap(objective: float, bound: float) -> float:
+    """(objective - bound) / |objective|, and 0 when both are 0."""
+    difference = objective - bound
+    if difference <= 0 and abs(difference) <= 1e-12 * max(abs(objective), abs(bound)):
+        return 0.0
+    if objective == 0:
+        return 0.0 if difference == 0 else float(np.sign(difference)) * float("inf")
+    return difference / abs(objective)
+
+
+def certify(program: Program, point: Vector, duals: dict[str, Vector] | None = None, tol: float = 1e-6) -> DualPoint:
+    """The best bound that the given dual candidate, or the loss gradient at `point`, can be made to prove."""
+    candidates = []
+    if duals is not None and all(np.isfinite(q).all() for q in duals.values()):
+        candidates.append(_feasible(program, duals, tol))
+    objective = program.objective(point)
+    if not candidates or relative_gap(objective, candidates[0].bound) > tol:
+        candidates.append(_feasible(program, gradients(program, point), tol))
+    return max(candidates, key=lambda dual: dual.bound)
+
+
+def gradients(program: Program, point: Vector) -> dict[str, Vector]:
+    """The dual candidate that a primal point suggests: the loss gradient at its prediction, nothing on the cones."""
+    out = {}
+    for term in program.terms:
+        if isinstance(term.function, SampleLoss):
+            out[term.name] = term.function.gradient(term.map.forward(point))
+        else:
+            out[term.name] = np.zeros(term.map.shape[0])
+    return out
+
+
+def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoint:
+    carrier = next(t for t in program.terms if hasattr(t.function, "dual_gauge") and isinstance(t.map, Identity))
+    others = [t for t in program.terms if t is not carrier]
+    q = {t.name: t.function.project_dual(duals[t.name]) for t in others}
+    rest = -sum(t.map.adjoint(q[t.name]) for t in others)
+    gauge = carrier.function.dual_gauge(rest)
+    if gauge > 1 + 0.1 * tol:
+        q, rest = tighten(program, q, rest)
+        gauge = carrier.function.dual_gauge(rest)
+
+    def value(scale: float) -> float:
+        return -float(sum(t.function.conjugate(scale * q[t.name]) for t in others))
+
+    # a hair below 1 / gauge, so that rounding in the gauge cannot make the point infeasible
+    limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
+    if limit > 1 and not _in_domains(others, q, limit):
+        limit = 1.0
+    scale = _best_scale(value, limit)
+    multipliers = {t.name: scale * q[t.name] for t in others}
+    multipliers[carrier.name] = scale * rest
+    return DualPoint(value(scale), multipliers)
+
+
+def _in_domains(terms: list, q: dict[str, Vector], scale: float) -> bool:
+    return all(np.array_equal(t.function.project_dual(scale * q[t.name]), scale * q[t.name]) for t in terms)
+
+
+def _best_scale(value, limit: float) -> float:
+    """The scale in [0, limit] with the largest value (concave); the ends are tried exactly."""
+    if limit <= 0:
+        return 0.0
+    inner = minimize_scalar(lambda s: -value(s), bounds=(0.0, limit), method="bounded", options={"xatol": 1e-10 * limit})
+    return max([float(inner.x), limit, 0.0], key=value)

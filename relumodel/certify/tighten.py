@@ -1,0 +1,62 @@
+"""Better cone multipliers for the blocks that exceed the penalty's dual norm.
+
+For one block with sign cone G u >= 0 and loss part g, the bound needs  min over alpha >= 0 of  || G'alpha - g ||_* <= beta.
+In the 2-norm that is non-negative least squares; in the max-norm a small linear program.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linprog, nnls
+
+from ..program.functions import GroupNorm
+from ..program.maps import MaskedProduct
+from ..program.program import Program
+
+Vector = NDArray[np.float64]
+
+
+def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[str, Vector], Vector]:
+    """Multipliers with the cones' part improved block by block, and what is then left to the penalty (never larger)."""
+    cones = [t for t in program.terms if t.function.indicator and isinstance(t.map, MaskedProduct) and not t.map.summed]
+    if not cones:
+        return q, rest
+    (term,) = cones
+    penalty = program.term("penalty").function
+    fit = _euclidean if isinstance(penalty, GroupNorm) else _largest_entry
+    C, P, d = term.map.blocks
+    n = term.map.X.shape[0]
+    multipliers = q[term.name].reshape(C * P, n).copy()
+    left = rest.reshape(C * P, d).copy()
+    for b in np.flatnonzero(penalty.block_gauges(rest) > penalty.beta):
+        G = term.map.signs[b // P] * term.map.mask[b % P][:, None] * term.map.X
+        loss_part = left[b] + G.T @ multipliers[b]  # rest = loss part - G' q
+        alpha = fit(G, -loss_part)
+        if alpha is None:
+            continue
+        candidate = loss_part + G.T @ alpha
+        if penalty.block_gauges(candidate)[0] < penalty.block_gauges(left[b])[0]:
+            multipliers[b], left[b] = -alpha, candidate
+    return {**q, term.name: multipliers.reshape(-1)}, left.reshape(-1)
+
+
+def _euclidean(G: Vector, target: Vector) -> Vector | None:
+    """argmin over alpha >= 0 of | G'alpha - target |_2."""
+    scale = np.linalg.norm(G, axis=1)
+    scale[scale == 0] = 1.0
+    try:
+        alpha, _ = nnls((G / scale[:, None]).T, target)
+    except RuntimeError:
+        return None
+    return alpha / scale
+
+
+def _largest_entry(G: Vector, target: Vector) -> Vector | None:
+    """argmin over alpha >= 0 of max | G'alpha - target |."""
+    n, d = G.shape
+    one = np.ones((d, 1))
+    result = linprog(
+        np.append(np.zeros(n), 1.0), A_ub=np.block([[G.T, -one], [-G.T, -one]]), b_ub=np.concatenate([target, -target]), method="highs"
+    )
+    return result.x[:n] if result.status == 0 else None

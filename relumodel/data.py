@@ -1,0 +1,121 @@
+"""Reading what the user passes: features and targets, checked before any work. Nothing is silently clipped, cast or dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError, InputTypeError
+from .losses import Loss
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Checked training data. X : (n, d) float64 without the bias column.  y : (n,) float64.  names : d feature names or None."""
+
+    X: Matrix
+    y: Matrix
+    names: tuple[str, ...] | None
+
+
+def read(X: Any, y: Any, loss: Loss) -> Data:
+    """Features and targets for training with `loss`."""
+    features, names = read_features(X)
+    return Data(features, read_targets(y, len(features), loss), names)
+
+
+def read_features(X: Any, width: int | None = None) -> tuple[Matrix, tuple[str, ...] | None]:
+    """X as a finite float64 (n, d) array and its column names (pandas and alike), or an error. `width`: the d expected."""
+    names = tuple(str(c) for c in X.columns) if hasattr(X, "columns") else None
+    out = _floats(X, "X", names)
+    if out.ndim != 2:
+        hint = " Use X.reshape(-1, 1) for one feature or X.reshape(1, -1) for one sample." if out.ndim == 1 else ""
+        raise InputError(f"X must be two-dimensional, (samples, features); got shape {out.shape}.{hint}")
+    if out.shape[0] == 0 or out.shape[1] == 0:
+        raise InputError(f"X must hold at least one sample and one feature; got shape {out.shape}.")
+    if width is not None and out.shape[1] != width:
+        raise InputError(f"X must have {width} features, as in training (the bias column is added inside); got {out.shape[1]}.")
+    _finite(out, "X", names)
+    return out, names
+
+
+def read_targets(y: Any, n: int, loss: Loss) -> Matrix:
+    """y as a finite float64 (n,) array, labels -1/+1 with both classes where the loss reads margins."""
+    out = _floats(y, "y", None)
+    if out.ndim == 2 and out.shape[1] == 1:
+        out = out[:, 0]
+    if out.ndim != 1:
+        raise InputError(f"y must be one-dimensional, one target a sample; got shape {out.shape}.")
+    if len(out) != n:
+        raise InputError(f"X has {n} samples and y has {len(out)}; they must agree.")
+    _finite(out, "y", None)
+    if loss.reads == "margin":
+        wrong = out[(out != 1) & (out != -1)]
+        if len(wrong):
+            raise InputError(
+                f"{type(loss).__name__} needs labels -1 and +1; y holds {_few(wrong)}. For labels 0/1 pass 2 * y - 1; "
+                "for other targets use rm.Squared, rm.Absolute or rm.Huber."
+            )
+        if (out == out[0]).all():
+            raise InputError(f"{type(loss).__name__} needs both classes; every label in y is {out[0]:+g}.")
+    return out
+
+
+def _floats(values: Any, name: str, columns: tuple[str, ...] | None) -> Matrix:
+    """A float64 copy-or-view; text, objects and complex numbers are refused, integers beyond 2^53 too."""
+    if values is None:
+        raise InputTypeError(f"{name} must be an array of numbers; got None.")
+    if hasattr(values, "toarray"):
+        raise InputTypeError(f"{name} is a sparse matrix; pass {name}.toarray() if it fits in memory.")
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    try:
+        raw = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name} must be a rectangular array of numbers: {error}") from error
+    if raw.dtype.kind == "O" and _missing(raw):
+        raise InputError(f"{name} holds missing values; fill or drop them first (relumodel never does so silently).")
+    if raw.dtype.kind not in "fiub":
+        which = _text_columns(values, columns)
+        raise InputTypeError(f"{name} must hold real numbers; got dtype {raw.dtype}{which}. Encode categories as numbers first.")
+    out = np.asarray(raw, dtype=np.float64)
+    if raw.dtype.kind in "iu" and raw.dtype.itemsize == 8 and raw.size and np.abs(out).max() > 2.0**53:
+        raise InputError(f"{name} holds integers beyond 2^53, which float64 cannot represent; rescale them.")
+    return out
+
+
+def _missing(raw: NDArray[Any]) -> bool:
+    return any(value is None or value != value for value in raw.flat)
+
+
+def _text_columns(values: Any, columns: tuple[str, ...] | None) -> str:
+    if columns is None or not hasattr(values, "dtypes"):
+        return ""
+    bad = [c for c, kind in zip(columns, values.dtypes, strict=True) if getattr(kind, "kind", "O") not in "fiub"]
+    return f" (columns {', '.join(bad[:5])})" if bad else ""
+
+
+def _finite(values: Matrix, name: str, columns: tuple[str, ...] | None) -> None:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        where = np.argwhere(bad)[0]
+        place = ", ".join(map(str, where))
+        column = f" (column {columns[where[1]]!r})" if columns is not None and len(where) == 2 else ""
+        kinds = "NaN" if np.isnan(values[bad]).all() else "infinite" if np.isinf(values[bad]).all() else "NaN and infinite"
+        raise InputError(f"{name} holds {int(bad.sum())} {kinds} values, the first at [{place}]{column}; fill or drop them first.")
+
+
+def _few(values: Matrix) -> str:
+    distinct = np.unique(values)
+    shown = ", ".join(f"{v:g}" for v in distinct[:4])
+    return shown + (", ..." if len(distinct) > 4 else "")
+
+
+def with_bias(X: Matrix, bias: bool) -> Matrix:
+    """X as the library computes with it: C order, a ones column last where there is a bias."""
+    return np.column_stack([X, np.ones(len(X))]) if bias else np.ascontiguousarray(X)

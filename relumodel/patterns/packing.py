@@ -1,0 +1,43 @@
+"""Sign vectors as machine words, so that equal ones are found by sorting numbers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Distinct(NamedTuple):
+    """Distinct rows of a matrix: `first[g]` is the first row of group g, `group[i]` the group of row i."""
+
+    first: NDArray[np.intp]
+    group: NDArray[np.intp]
+
+
+def pack(signs: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """The rows of signs (P, n) as words (P, ceil(n / 64)) whose order, word by word, is the lexicographic order."""
+    count, length = signs.shape
+    words = max(1, -(-length // 64))
+    packed = np.zeros((count, 8 * words), dtype=np.uint8)
+    packed[:, : -(-length // 8)] = np.packbits(signs, axis=1)
+    return packed.view(">u8").astype(np.uint64)
+
+
+def distinct(words: NDArray[np.uint64]) -> Distinct:
+    """Groups of equal rows of words (P, w), the groups in lexicographic order."""
+    if words.shape[1] == 1:  # one word: sorting numbers is several times faster than sorting rows
+        order = np.argsort(words[:, 0], kind="stable")
+    else:
+        order = np.lexsort(words.T[::-1])
+    ordered = words[order]
+    starts = np.ones(len(words), dtype=bool)
+    starts[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    group = np.empty(len(words), dtype=np.intp)
+    group[order] = np.cumsum(starts) - 1
+    return Distinct(first=order[starts], group=group)
+
+
+def first_seen(words: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """The index of the first row of each group of equal rows, in order of appearance."""
+    return np.sort(distinct(words).first)

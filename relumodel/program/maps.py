@@ -1,0 +1,137 @@
+"""Linear maps with three faces: forward, adjoint, sparse matrix.
+
+Forward and adjoint are written against the array-API operators of their input, so NumPy and torch arrays share them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+from scipy import sparse
+
+
+class LinearMap(Protocol):
+    """A linear map from the N program variables to R^m."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(m, N)."""
+        ...
+
+    def forward(self, x: Any) -> Any:
+        """K x, shape (m,)."""
+        ...
+
+    def adjoint(self, z: Any) -> Any:
+        """K' z, shape (N,)."""
+        ...
+
+    def matrix(self) -> sparse.csr_array:
+        """K itself, explicit zeros left out."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """x -> x on N variables."""
+
+    size: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.size, self.size
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+    def adjoint(self, z: Any) -> Any:
+        return z
+
+    def matrix(self) -> sparse.csr_array:
+        return sparse.eye_array(self.size, format="csr")
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedProduct:
+    """The one primitive map of two-layer networks: all blocks times X in one matrix product, masked per pattern.
+
+    Variables: blocks U of shape (C, P, d), C copies (v, then w) of one block a pattern, flattened.
+    X : (n, d).  mask : (P, n), row i belongs to pattern i.  signs : (C,), the sign of each copy.
+
+    summed:      out[k]       = sum over c, i of signs[c] mask[i, k] (X U[c, i])[k]      shape (n,),     the prediction
+    otherwise:   out[c, i, k] = signs[c] mask[i, k] (X U[c, i])[k]                       shape (C P n,), the sign cones
+    """
+
+    X: NDArray[np.float64]
+    mask: NDArray[Any]
+    signs: tuple[float, ...]
+    summed: bool
+
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        """(C, P, d), the shape of U."""
+        return len(self.signs), self.mask.shape[0], self.X.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        C, P, d = self.blocks
+        n = self.X.shape[0]
+        return (n if self.summed else C * P * n), C * P * d
+
+    def forward(self, x: Any) -> Any:
+        xp = array_namespace(x)
+        C, P, d = self.blocks
+        U = xp.reshape(x, (C, P, d))
+        if self.summed:
+            total = sum(sign * U[c, :, :] for c, sign in enumerate(self.signs))
+            return xp.sum((total @ self.X.T) * self.mask, axis=0)
+        scaled = xp.stack([sign * U[c, :, :] for c, sign in enumerate(self.signs)])
+        S = xp.reshape(xp.reshape(scaled, (C * P, d)) @ self.X.T, (C, P, self.X.shape[0]))
+        return xp.reshape(S * self.mask, (-1,))
+
+    def adjoint(self, z: Any) -> Any:
+        xp = array_namespace(z)
+        C, P, d = self.blocks
+        if self.summed:
+            G = (z * self.mask) @ self.X
+            return xp.reshape(xp.stack([sign * G for sign in self.signs]), (-1,))
+        masked = xp.reshape(z, (C, P, self.X.shape[0])) * self.mask
+        G = xp.reshape(masked, (C * P, self.X.shape[0])) @ self.X
+        G = xp.reshape(G, (C, P, d))
+        return xp.reshape(xp.stack([sign * G[c, :, :] for c, sign in enumerate(self.signs)]), (-1,))
+
+    def matrix(self) -> sparse.csr_array:
+        return self._summed_matrix() if self.summed else self._block_matrix()
+
+    def _summed_matrix(self) -> sparse.csr_array:
+        """Row k holds the masked copies of x_k side by side: nnz about n C P d / 2."""
+        C, P, d = self.blocks
+        n = self.X.shape[0]
+        half = (self.mask.T[:, :, None] * self.X[:, None, :]).reshape(n, P * d)
+        parts = sparse.csr_array(half)
+        if C == 1 and self.signs[0] == 1:
+            return parts
+        return sparse.hstack([parts if sign == 1 else parts * sign for sign in self.signs], format="csr")
+
+    def _block_matrix(self) -> sparse.csr_array:
+        """Block diagonal, (n, d) a block; the structure is written down directly, in one pass."""
+        C, P, d = self.blocks
+        n = self.X.shape[0]
+        data = np.empty((C, P, n, d))
+        np.multiply(self.mask[:, :, None], self.X, out=data[0])
+        for c in range(1, C):
+            np.multiply(data[0], self.signs[c] * self.signs[0], out=data[c])
+        if self.signs[0] != 1:
+            data[0] *= self.signs[0]
+        kind = np.int32 if data.size < 2**31 else np.int64
+        columns = np.empty((C * P, n, d), dtype=kind)
+        columns[...] = (np.arange(C * P, dtype=kind) * d)[:, None, None] + np.arange(d, dtype=kind)
+        starts = np.arange(C * P * n + 1, dtype=kind) * d
+        out = sparse.csr_array((data.reshape(-1), columns.reshape(-1), starts), shape=self.shape)
+        if not self.X.all() or not self.mask.all():
+            out.eliminate_zeros()
+        return out

@@ -1,0 +1,54 @@
+"""The conic face of a function: its epigraph as rows in cones.
+
+A function f of z in R^m is described with k auxiliary variables t:
+
+    f(z) = min over t of  cost . t + 1/2 sum_i quadratic_i t_i^2   s.t.  b - on_z z - on_t t  in  cone,   for every piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+ZERO, NONNEGATIVE, SECOND_ORDER, EXPONENTIAL = "zero", "nonnegative", "second-order", "exponential"
+
+#: The order of cones in every conic form. Exponential cones are (x, y, z) with y exp(x / y) <= z, second-order cones head first.
+CONE_KINDS = (ZERO, NONNEGATIVE, SECOND_ORDER, EXPONENTIAL)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows b - on_z z - on_t t in one kind of cone; `sizes` are the sizes of the cones stacked in them.
+
+    `on_z` is a sparse matrix (r, m), or a number c that stands for c times the identity (then r = m).
+    """
+
+    kind: str
+    sizes: Sequence[int]
+    on_z: sparse.csr_array | float
+    on_t: sparse.csr_array
+    b: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ConicRows:
+    """The epigraph of one function: k auxiliary variables with their linear and (diagonal) quadratic cost, and rows."""
+
+    cost: NDArray[np.float64]
+    quadratic: NDArray[np.float64]
+    pieces: tuple[Rows, ...]
+
+
+def diagonal(values: NDArray[np.float64], column: int = 0, columns: int | None = None, stride: int = 1) -> sparse.csr_array:
+    """A (len(values), columns) matrix with values[i] at (i, column + stride * i)."""
+    n = len(values)
+    cols = column + stride * np.arange(n, dtype=np.int32)
+    return sparse.csr_array((values, cols, np.arange(n + 1, dtype=np.int32)), shape=(n, columns or n))
+
+
+def empty(rows: int, columns: int) -> sparse.csr_array:
+    return sparse.csr_array((rows, columns))

@@ -1,0 +1,66 @@
+"""Moving a block into its sign cone { u : G u >= 0 } exactly.
+
+Two steps. The nearest point of the cone is u + G'alpha with alpha >= 0; only a few rows matter, so alpha is found by
+non-negative least squares on a growing set of violated rows. What rounding leaves is restored along the pattern's witness a,
+G a > 0: u + t a with the smallest t that puts every row a few roundings inside.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+Matrix = NDArray[np.float64]
+
+ROUNDS = 30
+
+
+def into_cone(u: Matrix, G: Matrix, witness: Matrix) -> Matrix:
+    """A point of { G u >= 0 } next to u (d,); G (n, d). The witness (d,) may be NaN where the cone has no interior, then the
+    result is the nearest point up to rounding."""
+    near = _nearest(u, G)
+    if np.isnan(witness).any():
+        return near
+    return _along_witness(near, G, witness)
+
+
+def _nearest(u: Matrix, G: Matrix) -> Matrix:
+    """The Euclidean projection on the cone, by non-negative least squares over the rows that have been violated."""
+    size = float(np.linalg.norm(u))
+    rows = np.linalg.norm(G, axis=1)
+    level = 1e-14 * size * rows
+    violated = np.flatnonzero(G @ u < -level)
+    point = u
+    for _ in range(ROUNDS):
+        if not len(violated):
+            break
+        active = np.flatnonzero(G @ point < -level)
+        if not len(active):
+            break
+        violated = np.union1d(violated, active)
+        scaled = G[violated] / rows[violated, None]
+        try:
+            multipliers, _ = nnls(scaled.T, -u)
+        except RuntimeError:  # no convergence: the witness does the rest
+            break
+        point = u + scaled.T @ multipliers
+    return point
+
+
+def _along_witness(u: Matrix, G: Matrix, witness: Matrix) -> Matrix:
+    """u + t witness with the least t >= 0 for which every row has a margin of a few roundings."""
+    rows = np.linalg.norm(G, axis=1)
+    live = rows > 0
+    gain = (G @ witness)[live]
+    margin = 16 * np.finfo(float).eps * rows[live] * max(float(np.linalg.norm(u)), np.finfo(float).tiny)
+    if not (gain > 0).all():
+        return u
+    point, step = u, 0.0
+    for _ in range(5):
+        lack = (margin - (G @ point)[live]) / gain
+        if (lack <= 0).all():
+            break
+        step += 1.01 * float(lack.max())
+        point = u + step * witness
+    return point

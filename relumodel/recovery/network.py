@@ -1,0 +1,126 @@
+"""The two-layer network a solution becomes: it predicts, measures itself, and is saved without pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data import read, read_features, with_bias
+from ..declared import Declared
+from ..errors import FileError, InputError
+from ..files import replace_file
+from ..networks import Activation
+from ..program.functions import SampleLoss
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """f(x) = sum_j sigma(x.u_j) a_j.
+
+    activation : the declared sigma.
+    bias : True where a one is appended to x; every method takes X without that column.
+    hidden_weights : (d, m), or (d + 1, m) with the bias row last.
+    output_weights : (m,).
+    gates : (d or d + 1, m) for gated activations, else None.
+    classifies : True where `predict` returns the labels -1/+1.
+    feature_names : column names of the training frame, or None.
+    """
+
+    activation: Activation
+    bias: bool
+    hidden_weights: Matrix
+    output_weights: Matrix
+    gates: Matrix | None = None
+    classifies: bool = False
+    feature_names: tuple[str, ...] | None = None
+
+    @property
+    def n_neurons(self) -> int:
+        """The width m."""
+        return self.hidden_weights.shape[1]
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns of X that the network takes."""
+        return self.hidden_weights.shape[0] - self.bias
+
+    def __call__(self, X: Any) -> Matrix:
+        """f at the rows of X (n, d): (n,)."""
+        return self._outputs(self._read(X))
+
+    def predict(self, X: Any) -> Matrix:
+        """Labels -1/+1 (a score of exactly 0 counts as +1) for classification losses, f(X) for regression losses; (n,)."""
+        scores = self(X)
+        return np.where(scores >= 0, 1.0, -1.0) if self.classifies else scores
+
+    def objective(self, model: Model, X: Any, y: Any) -> float:
+        """The non-convex training objective of this network under `model` on data: loss plus penalty, float64."""
+        if model.network.activation != self.activation or model.network.bias != self.bias:
+            raise InputError(
+                f"The model's network is {model.network}, this network has activation {self.activation} and bias={self.bias}."
+            )
+        data = read(X, y, model.loss)
+        loss = SampleLoss.bind(model.loss, data.y).value(self(data.X))
+        return float(loss) + model.penalty.of_network(self.hidden_weights, self.output_weights)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the network to `path` (.npz, no pickle), atomically. `rm.load` reads it back bit for bit."""
+        header = {
+            "format": "relumodel network 1",
+            "activation": self.activation.to_dict(),
+            "bias": self.bias,
+            "classifies": self.classifies,
+            "feature_names": self.feature_names,
+        }
+        arrays = {"hidden_weights": self.hidden_weights, "output_weights": self.output_weights}
+        if self.gates is not None:
+            arrays["gates"] = self.gates
+        return replace_file(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **cast(Any, arrays)))
+
+    def _read(self, X: Any) -> Matrix:
+        return with_bias(read_features(X, width=self.n_features)[0], self.bias)
+
+    def _outputs(self, X: Matrix) -> Matrix:
+        S = X @ self.hidden_weights
+        side = S if self.gates is None else X @ self.gates
+        return np.where(side >= 0, S, self.activation.inactive * S) @ self.output_weights
+
+    def __repr__(self) -> str:
+        bias = ", bias" if self.bias else ""
+        return f"<Network: {self.n_features} features{bias}, {self.n_neurons} {type(self.activation).__name__} neurons>"
+
+
+def load(path: str | Path) -> Network:
+    """Read a network that `Network.save` wrote. Raises `FileError` where there is none or the file is not one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            if header.get("format") != "relumodel network 1":
+                raise KeyError("format")
+            arrays = {name: file[name] for name in file.files if name != "header"}
+    except FileNotFoundError as error:
+        raise FileError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error}.") from error
+    except (KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
+        raise FileError(f"{path} is not a network saved by relumodel.") from error
+    names = header["feature_names"]
+    return Network(
+        activation=Activation.from_dict(header["activation"]),
+        bias=header["bias"],
+        hidden_weights=arrays["hidden_weights"],
+        output_weights=arrays["output_weights"],
+        gates=arrays.get("gates"),
+        classifies=header["classifies"],
+        feature_names=tuple(names) if names is not None else None,
+    )

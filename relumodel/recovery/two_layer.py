@@ -1,0 +1,101 @@
+"""Solutions of two-layer programs: repaired to strict feasibility, cleaned of negligible blocks, turned into networks.
+
+A block v != 0 of pattern i becomes the neuron u = v / sqrt|v|, a = +sqrt|v|; a block w != 0 the same with a = -sqrt|w|
+(Pilanci & Ergen 2020, Theorem 1). The objective of that network equals the program's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..patterns.pattern_set import PatternSet
+from ..program.program import Program
+from .cone_repair import into_cone
+from .network import Network
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+Matrix = NDArray[np.float64]
+
+#: A solver leaves noise in blocks that are zero at the optimum; blocks below these shares of the largest are tried as zero.
+NEGLIGIBLE = (1e-3, 1e-5, 1e-7, 1e-9)
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLayerInverse:
+    """The way back from the blocks (v, w), or u for gated networks. X : (n, d) with the bias column, if any."""
+
+    model: Model
+    X: Matrix
+    found: PatternSet
+    feature_names: tuple[str, ...] | None
+
+    @property
+    def patterns(self) -> NDArray[np.bool_]:
+        D = self.found.D.view()
+        D.flags.writeable = False
+        return D
+
+    def repair(self, program: Program, x: Matrix) -> Matrix:
+        """The best strictly feasible point among x with its negligible blocks dropped, at several levels of negligible."""
+        blocks = x.reshape(-1, self.X.shape[1])
+        norms = np.linalg.norm(blocks, axis=1)
+        best, best_objective, tried = np.zeros_like(x), program.objective(np.zeros_like(x)), -1
+        for share in (*NEGLIGIBLE, 0.0):
+            keep = norms > share * norms.max()
+            if keep.sum() == tried:
+                continue
+            tried = int(keep.sum())
+            candidate = self._feasible(np.where(keep[:, None], blocks, 0.0)).reshape(-1)
+            objective = program.objective(candidate)
+            if objective < best_objective:
+                best, best_objective = candidate, objective
+        return best
+
+    def _feasible(self, blocks: Matrix) -> Matrix:
+        """Every block moved into its cone; only those outside are touched."""
+        if not self.model.network.activation.self_gated:
+            return blocks
+        used = np.flatnonzero(blocks.any(axis=1))
+        pattern = used % self.found.count
+        side = np.where(self.found.D.T[pattern], 1.0, -1.0)
+        slack = (blocks[used] @ self.X.T) * side
+        # a row may round differently in the next product, so the target lies a few roundings inside the cone
+        margin = 8 * np.finfo(float).eps * np.linalg.norm(self.X, axis=1) * np.linalg.norm(blocks[used], axis=1)[:, None]
+        out = blocks.copy()
+        for j in np.flatnonzero((slack < margin).any(axis=1)):
+            witness = self.found.witnesses[pattern[j]]
+            out[used[j]] = into_cone(blocks[used[j]], side[j][:, None] * self.X, witness)
+        return out
+
+    def network(self, x: Matrix) -> Network:
+        """One neuron a non-zero block."""
+        model, d = self.model, self.X.shape[1]
+        blocks = x.reshape(-1, d)
+        used = np.flatnonzero(blocks.any(axis=1))
+        scale = np.sqrt(model.penalty.norms(blocks[used]))
+        signs = np.where(used < self.found.count, 1.0, -1.0)
+        gated = not model.network.activation.self_gated
+        return Network(
+            activation=model.network.activation,
+            bias=model.network.bias,
+            hidden_weights=np.ascontiguousarray((blocks[used] / scale[:, None]).T),
+            output_weights=signs * scale,
+            gates=np.ascontiguousarray(self.found.witnesses[used].T) if gated else None,
+            classifies=model.loss.reads == "margin",
+            feature_names=self.feature_names,
+        )
+
+    def reweighted(self, model: Model) -> TwoLayerInverse:
+        return dataclasses.replace(self, model=model)
+
+    def describe(self) -> list[tuple[str, str]]:
+        n, d = self.X.shape
+        bias = " with the ones column" if self.model.network.bias else ""
+        return [("data", f"{n} samples, {d} features{bias}"), ("patterns", self.found.origin)]

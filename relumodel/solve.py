@@ -1,0 +1,187 @@
+"""Program -> backend -> repaired point -> certificate -> Solution."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import backend as registry
+from .backend import Backend, ConicForm, Options, RawSolution
+from .certify import certify, relative_gap
+from .conic.assemble import Assembled, assemble
+from .conic.quadratic import quadratic_to_cone
+from .declared import number
+from .errors import BackendError, InputError, InputTypeError
+from .program.program import Program
+from .solution import Solution
+
+Vector = NDArray[np.float64]
+
+#: backend="auto" takes the first of these that is installed and can take the program.
+AUTO = ("clarabel", "scs", "ecos", "highs", "cvxpy")
+
+
+def solve(
+    program: Program,
+    backend: Any,
+    tol: float,
+    time_limit: float | None,
+    verbose: bool,
+    callback: Any,
+    warm_start: Any,
+    options: Mapping[str, Any],
+) -> Solution:
+    """See `Program.solve`."""
+    started = time.perf_counter()
+    tol = number(tol, "tol", above=0)
+    limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
+    if callback is not None and not callable(callback):
+        raise InputTypeError(f"callback must be callable; got {callback!r}.")
+    start = _start(program, warm_start)
+    solver = choose(program, backend)
+    registry.check_extra(solver, options)
+    unit = program.model.penalty.beta or 1.0
+    asked = Options(tol, limit, bool(verbose), callback, start, dict(options), unit, started)
+    if verbose:
+        print(f"relumodel: {program!r}, backend {solver.name}")
+    raw, point, duals = _run(program, solver, asked)
+    if asked.error is not None:
+        raise asked.error
+
+    candidates = [program.inverse.repair(program, x) for x in (point, start) if x is not None and np.isfinite(x).all()]
+    best = min(candidates, key=program.objective, default=np.zeros(program.n_variables))
+    certificate = certify(program, best, duals, tol)
+    objective = program.objective(best)
+    gap = relative_gap(objective, certificate.bound)
+    out = Solution(
+        program=program,
+        status=_status(raw.status, gap, tol),
+        objective=objective,
+        bound=certificate.bound,
+        gap=gap,
+        violation=program.violation(best),
+        point=best,
+        dual=certificate.multipliers,
+        iterations=raw.iterations,
+        time=time.perf_counter() - started,
+        backend=solver.name,
+        tol=tol,
+        history=asked.history,
+        message=raw.message,
+    )
+    if verbose:
+        print(out)
+    return out
+
+
+def choose(program: Program, backend: Any) -> Backend:
+    """The backend instance that was asked for, able to take the program, or an error."""
+    kinds = program.kinds
+    if not isinstance(backend, str):
+        registry.check_protocol(backend)
+        registry.require(backend, kinds)
+        return backend
+    if backend != "auto":
+        found = registry.find(backend)
+        registry.require(found, kinds)
+        return found
+    for name in [n for n in (*AUTO, *registry.names()) if n in registry.names()]:
+        candidate = registry.find(name)
+        if registry.unavailable(candidate) is None and not registry.lacking(candidate, kinds):
+            return candidate
+    raise BackendError(f"No installed backend takes {', '.join(sorted(kinds))}; see rm.backends() for what is missing.")
+
+
+def _start(program: Program, warm_start: Any) -> Vector | None:
+    if warm_start is None:
+        return None
+    return program.point(warm_start.point if isinstance(warm_start, Solution) else warm_start)
+
+
+def _run(program: Program, solver: Backend, asked: Options) -> tuple[RawSolution, Vector | None, dict[str, Vector] | None]:
+    """The backend's answer, with its point and multipliers in the program's terms."""
+    assembled: Assembled | None = None
+    problem: Any = program
+    undo_x = undo_z = lambda v: v
+    try:
+        if solver.accepts is ConicForm:
+            assembled = assemble(program)
+            problem = _in_units(assembled.form, asked.unit)
+            if "quadratic" in problem.kinds and "quadratic" not in solver.supports:
+                problem, undo_x, undo_z = quadratic_to_cone(problem)
+            if asked.warm_start is not None:
+                asked.warm_start = np.pad(asked.warm_start, (0, problem.A.shape[1] - program.n_variables))
+        raw = solver.solve(problem, asked)
+    except KeyboardInterrupt:
+        raw = RawSolution("interrupted", message="Ctrl-C before the backend could return a point")
+    _check_raw(solver, raw, problem)
+    if raw.x is None:
+        return raw, None, None
+    if assembled is None:
+        return raw, raw.x, raw.dual
+    duals = None if raw.dual is None else assembled.duals(asked.unit * undo_z(raw.dual))
+    return raw, assembled.point(undo_x(raw.x)), duals
+
+
+def _in_units(form: ConicForm, unit: float) -> ConicForm:
+    """The form with its objective measured in units of the penalty strength.
+
+    Solvers meet absolute tolerances; the bound needs dual residuals that are small against beta, whatever beta is.
+    """
+    return form if unit == 1 else dataclasses.replace(form, P=form.P / unit, c=form.c / unit, offset=form.offset / unit)
+
+
+def _check_raw(solver: Backend, raw: Any, problem: Any) -> None:
+    """A backend that breaks its contract is named, with what it returned."""
+    if not isinstance(raw, RawSolution):
+        raise BackendError(f"Backend {solver.name!r} must return a RawSolution; it returned {type(raw).__name__}.")
+    if raw.status not in registry.RAW_STATUSES:
+        raise BackendError(f"Backend {solver.name!r} returned status {raw.status!r}; allowed are {', '.join(registry.RAW_STATUSES)}.")
+    if isinstance(problem, Program):
+        sizes, dual_sizes = problem.n_variables, {t.name: t.map.shape[0] for t in problem.terms}
+        dual_fits = raw.dual is None or {k: np.shape(v) for k, v in raw.dual.items()} == {k: (m,) for k, m in dual_sizes.items()}
+    else:
+        sizes = problem.A.shape[1]
+        dual_fits = raw.dual is None or np.shape(raw.dual) == problem.b.shape
+    if raw.x is not None and np.shape(raw.x) != (sizes,):
+        raise BackendError(f"Backend {solver.name!r} returned x of shape {np.shape(raw.x)}; the problem has {sizes} variables.")
+    if not dual_fits:
+        raise BackendError(f"Backend {solver.name!r} returned a dual whose shape does not fit the problem's rows.")
+
+
+def _status(raw: str, gap: float, tol: float) -> str:
+    """"optimal" is earned by the measured gap alone; otherwise the backend's reason for stopping is passed on."""
+    if math.isfinite(gap) and gap <= tol:
+        return "optimal"
+    if raw in ("time limit", "interrupted", "failed"):
+        return raw
+    # every program here contains x = 0, so "infeasible" or "unbounded" can only be a numerical failure of the backend
+    return "failed" if raw in ("infeasible", "unbounded") else "tolerance not reached"
+
+
+def path(model: Any, X: Any, y: Any, betas: Any, patterns: Any, **options: Any) -> list[Solution]:
+    """Solve for several penalty strengths, largest first, each started from the one before; returned in the order of `betas`.
+
+    The program is compiled once; options go to `Program.solve`.
+    """
+    try:
+        values = [number(b, "every beta", low=0) for b in betas]
+    except TypeError as error:
+        if isinstance(error, InputTypeError):
+            raise
+        raise InputTypeError(f"betas must be a sequence of numbers; got {betas!r}.") from error
+    if not values:
+        raise InputError("betas is empty; give at least one penalty strength.")
+    program = model.compile(X, y, patterns=patterns)
+    solutions: dict[float, Solution] = {}
+    previous = options.pop("warm_start", None)
+    for beta in sorted(set(values), reverse=True):
+        previous = program.with_penalty(beta).solve(warm_start=previous, **options)
+        solutions[beta] = previous
+    return [solutions[beta] for beta in values]
