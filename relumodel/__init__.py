@@ -1,9 +1,9 @@
 """relumodel: a modeling language for globally optimal and robust training of small ReLU networks.
 
-    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Hinge(), rm.WeightDecay(1e-3))
-    program = model.compile(X, y, patterns=rm.SamplePatterns(50, seed=0))
-    solution = program.solve()
-    network = solution.network()
+model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Hinge(), rm.WeightDecay(1e-3))
+program = model.compile(X, y, patterns=rm.SamplePatterns(50, seed=0))
+solution = program.solve()
+network = solution.network()
 """
 
 from .backend import Options, Progress, RawSolution, backends, register
@@ -12,8 +12,9 @@ from .errors import BackendError, FileError, InputError, InputTypeError, Missing
 from .losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
 from .model import Model
 from .networks import GatedReLU, LeakyReLU, ReLU, TwoLayer
-from .patterns import EnumeratePatterns, GivenPatterns, PatternsOf, SamplePatterns, sample_size
+from .patterns import EnumeratePatterns, GapPatterns, GivenPatterns, PatternsOf, RobustSamplePatterns, SamplePatterns, sample_size
 from .penalties import PathNorm, WeightDecay
+from .perturbations import L1, L2, LInf
 from .program.program import Guarantee, Program
 from .recovery.network import Network, load
 from .solution import Solution
@@ -22,8 +23,46 @@ from .solve import path
 __version__ = "0.1.0"
 
 __all__ = [
-    "Absolute", "BackendError", "Cone", "ConicForm", "EnumeratePatterns", "FileError", "GatedReLU", "GivenPatterns", "Guarantee",
-    "Hinge", "Huber", "InputError", "InputTypeError", "LeakyReLU", "Logistic", "MissingPackageError", "Model", "Network", "Options",
-    "PathNorm", "PatternsOf", "Program", "Progress", "RawSolution", "ReLU", "RelumodelError", "SamplePatterns", "Solution", "Squared",
-    "SquaredHinge", "TwoLayer", "WeightDecay", "backends", "load", "path", "register", "sample_size",
+    "L1",
+    "L2",
+    "Absolute",
+    "BackendError",
+    "Cone",
+    "ConicForm",
+    "EnumeratePatterns",
+    "FileError",
+    "GapPatterns",
+    "GatedReLU",
+    "GivenPatterns",
+    "Guarantee",
+    "Hinge",
+    "Huber",
+    "InputError",
+    "InputTypeError",
+    "LInf",
+    "LeakyReLU",
+    "Logistic",
+    "MissingPackageError",
+    "Model",
+    "Network",
+    "Options",
+    "PathNorm",
+    "PatternsOf",
+    "Program",
+    "Progress",
+    "RawSolution",
+    "ReLU",
+    "RelumodelError",
+    "RobustSamplePatterns",
+    "SamplePatterns",
+    "Solution",
+    "Squared",
+    "SquaredHinge",
+    "TwoLayer",
+    "WeightDecay",
+    "backends",
+    "load",
+    "path",
+    "register",
+    "sample_size",
 ]

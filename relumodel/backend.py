@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .conic.form import ConicForm
-from .errors import BackendError, InputError, InputTypeError, MissingPackageError
+from .errors import BackendError, InputError, InputTypeError, MissingPackageError, RelumodelError
 from .program.program import Program
 from .program.rows import CONE_KINDS
 
@@ -56,7 +56,16 @@ Vector = NDArray[np.float64]
 CAPABILITIES = (*CONE_KINDS, "quadratic")
 
 #: The words a backend reports with; relumodel's own status rests on the gap it measures itself.
-RAW_STATUSES = ("solved", "inaccurate", "iteration limit", "time limit", "interrupted", "infeasible", "unbounded", "failed")
+RAW_STATUSES = (
+    "solved",
+    "inaccurate",
+    "iteration limit",
+    "time limit",
+    "interrupted",
+    "infeasible",
+    "unbounded",
+    "failed",
+)
 
 
 @dataclass(frozen=True)
@@ -204,7 +213,9 @@ def check_protocol(backend: Any) -> None:
         raise InputTypeError(f"Backend {backend.name!r} must accept rm.ConicForm or rm.Program; got {backend.accepts!r}.")
     unknown = sorted(set(backend.supports) - set(CAPABILITIES))
     if unknown:
-        raise InputError(f"Backend {backend.name!r} supports unknown cones {', '.join(unknown)}; known are {', '.join(CAPABILITIES)}.")
+        raise InputError(
+            f"Backend {backend.name!r} supports unknown cones {', '.join(unknown)}; known are {', '.join(CAPABILITIES)}."
+        )
 
 
 def names() -> list[str]:
@@ -255,7 +266,7 @@ def backends() -> list[BackendInfo]:
     for name in names():
         try:
             backend = find(name)
-        except BackendError as error:
+        except RelumodelError as error:
             out.append(BackendInfo(name, False, str(error), "?", ()))
             continue
         reason = unavailable(backend)

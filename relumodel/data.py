@@ -26,7 +26,9 @@ class Data:
 def read(X: Any, y: Any, loss: Loss) -> Data:
     """Features and targets for training with `loss`."""
     features, names = read_features(X)
-    return Data(features, read_targets(y, len(features), loss), names)
+    targets = read_targets(y, len(features), loss)
+    # copies, so that a program stays what it was when the caller's arrays change
+    return Data(np.array(features, order="C"), np.array(targets), names)
 
 
 def read_features(X: Any, width: int | None = None) -> tuple[Matrix, tuple[str, ...] | None]:
@@ -72,10 +74,10 @@ def _floats(values: Any, name: str, columns: tuple[str, ...] | None) -> Matrix:
         raise InputTypeError(f"{name} must be an array of numbers; got None.")
     if hasattr(values, "toarray"):
         raise InputTypeError(f"{name} is a sparse matrix; pass {name}.toarray() if it fits in memory.")
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+    if np.ma.is_masked(values):
+        raise InputError(f"{name} holds masked values; fill or drop them first (relumodel never does so silently).")
     try:
-        raw = np.asarray(values)
+        raw = _array(values)
     except ValueError as error:
         raise InputError(f"{name} must be a rectangular array of numbers: {error}") from error
     if raw.dtype.kind == "O" and _missing(raw):
@@ -83,21 +85,39 @@ def _floats(values: Any, name: str, columns: tuple[str, ...] | None) -> Matrix:
     if raw.dtype.kind not in "fiub":
         which = _text_columns(values, columns)
         raise InputTypeError(f"{name} must hold real numbers; got dtype {raw.dtype}{which}. Encode categories as numbers first.")
-    out = np.asarray(raw, dtype=np.float64)
-    if raw.dtype.kind in "iu" and raw.dtype.itemsize == 8 and raw.size and np.abs(out).max() > 2.0**53:
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused as such
+        out = np.asarray(raw, dtype=np.float64)
+    if raw.dtype.kind in "iu" and raw.size and max(int(raw.max()), -int(raw.min())) > 2**53:
         raise InputError(f"{name} holds integers beyond 2^53, which float64 cannot represent; rescale them.")
     return out
 
 
+def _array(values: Any) -> NDArray[Any]:
+    """The values as NumPy holds them; torch tensors and pandas' nullable numbers included."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values if values.dtype.itemsize != 2 else values.float()  # NumPy has no bfloat16
+        return values.numpy()
+    raw = np.asarray(values)
+    if raw.dtype.kind == "O" and hasattr(values, "to_numpy") and not _text(values):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return raw
+
+
 def _missing(raw: NDArray[Any]) -> bool:
-    return any(value is None or value != value for value in raw.flat)
+    return any(value is None or (np.isscalar(value) and value != value) for value in raw.flat)
 
 
 def _text_columns(values: Any, columns: tuple[str, ...] | None) -> str:
-    if columns is None or not hasattr(values, "dtypes"):
-        return ""
-    bad = [c for c, kind in zip(columns, values.dtypes, strict=True) if getattr(kind, "kind", "O") not in "fiub"]
+    bad = [columns[i] for i in _text(values)] if columns is not None else []
     return f" (columns {', '.join(bad[:5])})" if bad else ""
+
+
+def _text(values: Any) -> list[int]:
+    """The columns of a frame that do not hold numbers."""
+    kinds = getattr(values, "dtypes", [])
+    kinds = kinds if np.ndim(kinds) else [kinds]
+    return [i for i, kind in enumerate(kinds) if getattr(kind, "kind", "O") not in "fiub"]
 
 
 def _finite(values: Matrix, name: str, columns: tuple[str, ...] | None) -> None:

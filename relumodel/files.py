@@ -24,7 +24,9 @@ def replace_file(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
         _keep_usual_mode(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        raise FileError(f"{path} cannot be written: {error.strerror or error}. Check that the folder exists and is writable.") from error
+        raise FileError(
+            f"{path} cannot be written: {error.strerror or error}. Check that the folder exists and is writable."
+        ) from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)

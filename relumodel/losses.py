@@ -30,7 +30,7 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Loss(Declared):
+class Loss(Declared, abstract=True):
     """Base of the losses. `reduction` is "mean" (1/n sum over samples) or "sum"."""
 
     reduction: str = field(default="mean", kw_only=True)
@@ -70,14 +70,14 @@ class Loss(Declared):
 
 
 @dataclass(frozen=True)
-class MarginLoss(Loss):
+class MarginLoss(Loss, abstract=True):
     """A non-increasing loss of the margin y f(x), labels -1/+1."""
 
     reads: ClassVar[str] = "margin"
 
 
 @dataclass(frozen=True)
-class ResidualLoss(Loss):
+class ResidualLoss(Loss, abstract=True):
     """An even loss of the residual f(x) - y."""
 
     reads: ClassVar[str] = "residual"
@@ -269,20 +269,18 @@ class Logistic(MarginLoss):
         return -xp.where(s >= 0, small, 1.0 + 0 * s) / (1 + small)
 
     def prox(self, s: Any, t: Any) -> Any:
-        """Newton's method on p + t phi'(p) = s, kept inside [s, s + t], where the root is (phi' lies in [-1, 0])."""
+        """Newton's method on g(p) = p + t phi'(p) - s, whose root lies in [s, s + t] as phi' does in [-1, 0].
+
+        g rises, convex below 0 and concave above: from the point of that interval nearest to 0 the steps are monotone.
+        """
         xp = array_namespace(s)
-        low, high = s, s + t
-        p = s - t * self.slope(s)
-        for _ in range(60):
+        p = xp.clip(0.0 * s, s, s + t)
+        for _ in range(100):
             slope = self.slope(p)
-            residual = p + t * slope - s
-            low, high = xp.where(residual < 0, p, low), xp.where(residual > 0, p, high)
-            step = p - residual / (1 + t * (-slope) * (1 + slope))
-            inside = (step >= low) & (step <= high)
-            step = xp.where(inside, step, 0.5 * (low + high))
-            if bool(xp.all(abs(step - p) <= 1e-15 * (1 + abs(p)))):
-                return step
-            p = step
+            step = (p + t * slope - s) / (1 - t * slope * (1 + slope))
+            p = p - step
+            if bool(xp.all(abs(step) <= 4 * xp.finfo(p.dtype).eps * (1 + abs(p)))):
+                break
         return p
 
     def conjugate(self, m: Any) -> Any:

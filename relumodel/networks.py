@@ -12,10 +12,10 @@ from .errors import InputTypeError
 
 
 @dataclass(frozen=True)
-class Activation(Declared):
+class Activation(Declared, abstract=True):
     """Base of the activations that are linear on each side of zero: 1 where active, `inactive` elsewhere."""
 
-    #: sigma(t) in readable mathematics, with {t} for its argument
+    #: sigma(t) in readable mathematics, with {t} for its argument and {x} for the sample
     formula: ClassVar[str]
     #: True where the neuron's own sign decides which side it is on; False where fixed gates do
     self_gated: ClassVar[bool] = True
@@ -56,7 +56,7 @@ class LeakyReLU(Activation):
 class GatedReLU(Activation):
     """1[x.g_j >= 0] x.u_j with fixed gates g_j (Fiat et al. 2019; Mishkin et al. 2022): the program without sign cones."""
 
-    formula: ClassVar[str] = "1[x.g_j >= 0] {t}"
+    formula: ClassVar[str] = "1[{x}.g_j >= 0] {t}"
     self_gated: ClassVar[bool] = False
 
 

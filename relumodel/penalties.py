@@ -19,7 +19,7 @@ Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Penalty(Declared):
+class Penalty(Declared, abstract=True):
     """Base of the penalties; beta >= 0 is the strength."""
 
     beta: float

@@ -17,7 +17,7 @@ from .certify import certify, relative_gap
 from .conic.assemble import Assembled, assemble
 from .conic.quadratic import quadratic_to_cone
 from .declared import number
-from .errors import BackendError, InputError, InputTypeError
+from .errors import BackendError, InputError, InputTypeError, RelumodelError
 from .program.program import Program
 from .solution import Solution
 
@@ -92,7 +92,10 @@ def choose(program: Program, backend: Any) -> Backend:
         registry.require(found, kinds)
         return found
     for name in [n for n in (*AUTO, *registry.names()) if n in registry.names()]:
-        candidate = registry.find(name)
+        try:
+            candidate = registry.find(name)
+        except RelumodelError:  # a broken plug-in: rm.backends() says why
+            continue
         if registry.unavailable(candidate) is None and not registry.lacking(candidate, kinds):
             return candidate
     raise BackendError(f"No installed backend takes {', '.join(sorted(kinds))}; see rm.backends() for what is missing.")
@@ -117,10 +120,12 @@ def _run(program: Program, solver: Backend, asked: Options) -> tuple[RawSolution
                 problem, undo_x, undo_z = quadratic_to_cone(problem)
             if asked.warm_start is not None:
                 asked.warm_start = np.pad(asked.warm_start, (0, problem.A.shape[1] - program.n_variables))
+        else:
+            asked.unit = 1.0
         raw = solver.solve(problem, asked)
     except KeyboardInterrupt:
         raw = RawSolution("interrupted", message="Ctrl-C before the backend could return a point")
-    _check_raw(solver, raw, problem)
+    raw = _checked(solver, raw, problem)
     if raw.x is None:
         return raw, None, None
     if assembled is None:
@@ -137,26 +142,42 @@ def _in_units(form: ConicForm, unit: float) -> ConicForm:
     return form if unit == 1 else dataclasses.replace(form, P=form.P / unit, c=form.c / unit, offset=form.offset / unit)
 
 
-def _check_raw(solver: Backend, raw: Any, problem: Any) -> None:
-    """A backend that breaks its contract is named, with what it returned."""
+def _checked(solver: Backend, raw: Any, problem: Any) -> RawSolution:
+    """The answer in float64. A backend that breaks its contract is named, with what it returned."""
     if not isinstance(raw, RawSolution):
         raise BackendError(f"Backend {solver.name!r} must return a RawSolution; it returned {type(raw).__name__}.")
     if raw.status not in registry.RAW_STATUSES:
-        raise BackendError(f"Backend {solver.name!r} returned status {raw.status!r}; allowed are {', '.join(registry.RAW_STATUSES)}.")
-    if isinstance(problem, Program):
-        sizes, dual_sizes = problem.n_variables, {t.name: t.map.shape[0] for t in problem.terms}
-        dual_fits = raw.dual is None or {k: np.shape(v) for k, v in raw.dual.items()} == {k: (m,) for k, m in dual_sizes.items()}
+        raise BackendError(
+            f"Backend {solver.name!r} returned status {raw.status!r}; allowed are {', '.join(registry.RAW_STATUSES)}."
+        )
+    x, dual, size = (
+        _floats(raw.x),
+        raw.dual,
+        problem.n_variables if isinstance(problem, Program) else problem.A.shape[1],
+    )
+    if raw.x is not None and (x is None or x.shape != (size,)):
+        raise BackendError(f"Backend {solver.name!r} returned x of shape {np.shape(raw.x)}; the problem has {size} variables.")
+    if dual is not None and isinstance(problem, Program):
+        dual = {name: _floats(q) for name, q in dual.items()} if isinstance(dual, Mapping) else {}
+        fits = {name: np.shape(q) for name, q in dual.items()} == {t.name: (t.map.shape[0],) for t in problem.terms}
     else:
-        sizes = problem.A.shape[1]
-        dual_fits = raw.dual is None or np.shape(raw.dual) == problem.b.shape
-    if raw.x is not None and np.shape(raw.x) != (sizes,):
-        raise BackendError(f"Backend {solver.name!r} returned x of shape {np.shape(raw.x)}; the problem has {sizes} variables.")
-    if not dual_fits:
+        dual = _floats(dual)
+        fits = raw.dual is None or np.shape(dual) == problem.b.shape
+    if not fits:
         raise BackendError(f"Backend {solver.name!r} returned a dual whose shape does not fit the problem's rows.")
+    return dataclasses.replace(raw, x=x, dual=dual)
+
+
+def _floats(values: Any) -> Vector | None:
+    """A backend's numbers in float64; None where there are none."""
+    try:
+        return None if values is None else np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
 
 
 def _status(raw: str, gap: float, tol: float) -> str:
-    """"optimal" is earned by the measured gap alone; otherwise the backend's reason for stopping is passed on."""
+    """ "optimal" is earned by the measured gap alone; otherwise the backend's reason for stopping is passed on."""
     if math.isfinite(gap) and gap <= tol:
         return "optimal"
     if raw in ("time limit", "interrupted", "failed"):

@@ -49,7 +49,11 @@ class ClarabelBackend:
 
         def watch(info: Any) -> bool:
             return options.report(
-                info.iterations, objective=info.cost_primal + problem.offset, bound=info.cost_dual + problem.offset, gap=info.gap_rel, violation=info.res_primal
+                info.iterations,
+                objective=info.cost_primal + problem.offset,
+                bound=info.cost_dual + problem.offset,
+                gap=info.gap_rel,
+                violation=info.res_primal,
             )
 
         solver.set_termination_callback(watch)
@@ -72,7 +76,7 @@ def _settings(options: Options, clarabel: Any) -> Any:
     settings = clarabel.DefaultSettings()
     settings.verbose = options.verbose
     # the repaired point loses a little of what the solver reaches, so more is asked of it than of the gap
-    wanted = min(1e-8, 1e-2 * options.tol)
+    wanted = min(1e-9, 1e-3 * options.tol)
     settings.tol_gap_rel = settings.tol_gap_abs = settings.tol_feas = wanted
     remaining = options.remaining()
     if remaining is not None:

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
-from ..program.functions import SampleLoss
-from ..program.maps import Identity
+from ..program.crossing import SupportEpigraph
 from ..program.program import Program
 from .tighten import tighten
 
@@ -40,6 +38,7 @@ def relative_gap(objective: float, bound: float) -> float:
     return difference / abs(objective)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a candidate may be garbage; what it cannot prove is not claimed
 def certify(program: Program, point: Vector, duals: dict[str, Vector] | None = None, tol: float = 1e-6) -> DualPoint:
     """The best bound that the given dual candidate, or the loss gradient at `point`, can be made to prove."""
     candidates = []
@@ -55,7 +54,7 @@ def gradients(program: Program, point: Vector) -> dict[str, Vector]:
     """The dual candidate that a primal point suggests: the loss gradient at its prediction, nothing on the cones."""
     out = {}
     for term in program.terms:
-        if isinstance(term.function, SampleLoss):
+        if hasattr(term.function, "gradient"):
             out[term.name] = term.function.gradient(term.map.forward(point))
         else:
             out[term.name] = np.zeros(term.map.shape[0])
@@ -63,26 +62,39 @@ def gradients(program: Program, point: Vector) -> dict[str, Vector]:
 
 
 def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoint:
-    carrier = next(t for t in program.terms if hasattr(t.function, "dual_gauge") and isinstance(t.map, Identity))
+    carrier = program.term("penalty")
     others = [t for t in program.terms if t is not carrier]
     q = {t.name: t.function.project_dual(duals[t.name]) for t in others}
-    rest = -sum(t.map.adjoint(q[t.name]) for t in others)
-    gauge = carrier.function.dual_gauge(rest)
+    rest = _rest(program, q)
+    gauge = carrier.function.dual_gauge(carrier.map.forward(rest))
     if gauge > 1 + 0.1 * tol:
         q, rest = tighten(program, q, rest)
-        gauge = carrier.function.dual_gauge(rest)
+        gauge = carrier.function.dual_gauge(carrier.map.forward(rest))
 
     def value(scale: float) -> float:
-        return -float(sum(t.function.conjugate(scale * q[t.name]) for t in others))
+        return 0.0 - float(sum(t.function.conjugate(scale * q[t.name]) for t in others))
 
-    # a hair below 1 / gauge, so that rounding in the gauge cannot make the point infeasible
-    limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
+    # a hair below 1 / gauge, so that rounding in the gauge cannot make the point infeasible; a gauge that overflowed proves nothing
+    limit = 0.0 if not np.isfinite(gauge) else (1 - 1e-13) / gauge if gauge > 0 else 1.0
     if limit > 1 and not _in_domains(others, q, limit):
         limit = 1.0
     scale = _best_scale(value, limit)
     multipliers = {t.name: scale * q[t.name] for t in others}
-    multipliers[carrier.name] = scale * rest
+    multipliers[carrier.name] = scale * carrier.map.forward(rest)
     return DualPoint(value(scale), multipliers)
+
+
+def _rest(program: Program, q: dict[str, Vector]) -> Vector:
+    """- sum K_j' q_j, what is left for the penalty. Variables that carry no penalty (the sizes p >= h(u) of a crossing program)
+    are balanced exactly first, by the term that bounds them; `q` is completed in place."""
+    rest = -sum(program.term(name).map.adjoint(part) for name, part in q.items())
+    for term in program.terms:
+        if isinstance(term.function, SupportEpigraph):
+            old = q[term.name]
+            on_sizes = (rest + old)[-term.function.B :]
+            q[term.name] = term.function.absorb(old, on_sizes)
+            rest = rest + old - q[term.name]
+    return rest
 
 
 def _in_domains(terms: list, q: dict[str, Vector], scale: float) -> bool:
@@ -91,6 +103,8 @@ def _in_domains(terms: list, q: dict[str, Vector], scale: float) -> bool:
 
 def _best_scale(value, limit: float) -> float:
     """The scale in [0, limit] with the largest value (concave); the ends are tried exactly."""
+    from scipy.optimize import minimize_scalar  # here, because it costs as much to import as all the rest
+
     if limit <= 0:
         return 0.0
     inner = minimize_scalar(lambda s: -value(s), bounds=(0.0, limit), method="bounded", options={"xatol": 1e-10 * limit})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog, nnls
 
 from ..program.functions import GroupNorm
 from ..program.maps import MaskedProduct
@@ -43,6 +42,8 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[
 
 def _euclidean(G: Vector, target: Vector) -> Vector | None:
     """argmin over alpha >= 0 of | G'alpha - target |_2."""
+    from scipy.optimize import nnls
+
     scale = np.linalg.norm(G, axis=1)
     scale[scale == 0] = 1.0
     try:
@@ -54,9 +55,14 @@ def _euclidean(G: Vector, target: Vector) -> Vector | None:
 
 def _largest_entry(G: Vector, target: Vector) -> Vector | None:
     """argmin over alpha >= 0 of max | G'alpha - target |."""
+    from scipy.optimize import linprog
+
     n, d = G.shape
     one = np.ones((d, 1))
     result = linprog(
-        np.append(np.zeros(n), 1.0), A_ub=np.block([[G.T, -one], [-G.T, -one]]), b_ub=np.concatenate([target, -target]), method="highs"
+        np.append(np.zeros(n), 1.0),
+        A_ub=np.block([[G.T, -one], [-G.T, -one]]),
+        b_ub=np.concatenate([target, -target]),
+        method="highs",
     )
     return result.x[:n] if result.status == 0 else None

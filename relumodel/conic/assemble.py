@@ -56,50 +56,59 @@ def assemble(program: Program) -> Assembled:
     starts = np.cumsum([program.n_variables, *(len(rows.cost) for _, rows in faces)])
     n_total = int(starts[-1])
 
-    parts: list[sparse.csr_array] = []
-    offsets: list[Vector] = []
-    cones: list[Cone] = []
-    placed: list[Placed] = []
-    row = 0
-    for kind in CONE_KINDS:
-        first = row
-        for (term, rows), start in zip(faces, starts, strict=False):
-            for piece in rows.pieces:
-                if piece.kind != kind:
-                    continue
-                parts.append(_composed(term, piece, int(start), n_total))
-                offsets.append(piece.b)
-                placed.append(Placed(term.name, piece, slice(row, row + len(piece.b))))
-                row += len(piece.b)
-                if kind not in (ZERO, NONNEGATIVE):
-                    cones.extend(Cone(kind, size) for size in piece.sizes)
-        if kind in (ZERO, NONNEGATIVE) and row > first:
-            cones.append(Cone(kind, row - first))
+    # term by term, so that each linear map is written down once; then kind by kind
+    parts = [part for (term, rows), start in zip(faces, starts, strict=False) for part in _parts(term, rows, int(start), n_total)]
+    parts.sort(key=lambda part: CONE_KINDS.index(part[1].kind))
+    placed, cones, row = [], [], 0
+    for name, piece, _ in parts:
+        placed.append(Placed(name, piece, slice(row, row + len(piece.b))))
+        row += len(piece.b)
+        if piece.kind not in (ZERO, NONNEGATIVE):
+            cones.extend(Cone(piece.kind, size) for size in piece.sizes)
+    linear = [Cone(kind, size) for kind in (ZERO, NONNEGATIVE) if (size := sum(len(p.b) for _, p, _ in parts if p.kind == kind))]
+    offsets = [piece.b for _, piece, _ in parts]
+    matrices = [matrix for _, _, matrix in parts]
+    del parts
 
-    A = _stacked(parts, n_total)
+    A = _stacked(matrices, n_total)
     cost = np.concatenate([np.zeros(program.n_variables), *(rows.cost for _, rows in faces)])
     quadratic = np.concatenate([np.zeros(program.n_variables), *(rows.quadratic for _, rows in faces)])
     form = ConicForm(
-        P=_diagonal_csc(quadratic), c=cost, A=A, b=np.concatenate(offsets), cones=tuple(cones), offset=0.0, names=_names(program, faces)
+        P=_diagonal_csc(quadratic),
+        c=cost,
+        A=A,
+        b=np.concatenate(offsets),
+        cones=(*linear, *cones),
+        offset=0.0,
+        names=_names(program, faces),
     )
     sizes = {term.name: term.map.shape[0] for term, _ in faces}
     return Assembled(form, program.n_variables, sizes, tuple(placed))
 
 
-def _composed(term: Term, piece: Rows, start: int, n_total: int) -> sparse.csr_array:
+def _parts(term: Term, rows: ConicRows, start: int, n_total: int) -> list[tuple[str, Rows, sparse.csr_array]]:
+    """The pieces of one term, each with its rows of the form's matrix."""
+    uses = [isinstance(piece.on_z, float) or piece.on_z.nnz > 0 for piece in rows.pieces]
+    K = term.map.matrix() if any(uses) else None
+    shared = sum(uses) > 1
+    return [(term.name, piece, _composed(K, piece, shared, start, n_total, term.map.shape[1])) for piece in rows.pieces]
+
+
+def _composed(K: sparse.csr_array | None, piece: Rows, shared: bool, start: int, n_total: int, width: int) -> sparse.csr_array:
     """[on_z K | 0 | on_t | 0] with the auxiliaries of the term at column `start`."""
     if isinstance(piece.on_z, float):
-        K = term.map.matrix()
-        K.data *= piece.on_z
+        assert K is not None
+        out = K.copy() if shared else K
+        out.data *= piece.on_z
     elif piece.on_z.nnz:
-        K = (piece.on_z @ term.map.matrix()).tocsr()
+        out = (piece.on_z @ K).tocsr()
     else:
-        K = sparse.csr_array((piece.on_z.shape[0], term.map.shape[1]))
+        out = sparse.csr_array((piece.on_z.shape[0], width))
     if piece.on_t.nnz:
-        gap = sparse.csr_array((K.shape[0], start - K.shape[1]))
-        K = sparse.hstack([K, gap, piece.on_t], format="csr")
-    K.resize(K.shape[0], n_total)
-    return K
+        gap = sparse.csr_array((out.shape[0], start - width))
+        out = sparse.hstack([out, gap, piece.on_t], format="csr")
+    out.resize(out.shape[0], n_total)
+    return out
 
 
 def _stacked(parts: list[sparse.csr_array], n_total: int) -> sparse.csc_array:

@@ -1,6 +1,6 @@
 """A conic form with a quadratic objective -> one without, for solvers that take cones only.
 
-    1/2 x'Px  (P diagonal)   ->   w   with   2 w >= |P^(1/2) x|^2,  i.e.  (w + 1/2, w - 1/2, P^(1/2) x) in a second-order cone
+1/2 x'Px  (P diagonal)   ->   w   with   2 w >= |P^(1/2) x|^2,  i.e.  (w + 1/2, w - 1/2, P^(1/2) x) in a second-order cone
 """
 
 from __future__ import annotations

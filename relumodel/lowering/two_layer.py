@@ -8,22 +8,30 @@ Gated networks have no sign cones, so v_i - w_i is one free block (Mishkin et al
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data import Data, with_bias
 from ..errors import InputError, InputTypeError
 from ..networks import TwoLayer
+from ..patterns.given import GivenPatterns
 from ..patterns.pattern_set import PatternSet, PatternStrategy
+from ..patterns.robust_sample import with_uniform
+from ..perturbations import Ball
 from ..program.functions import Nonnegative, SampleLoss
 from ..program.maps import Identity, MaskedProduct
 from ..program.program import Guarantee, Program, Term, Variable
-from ..recovery.two_layer import TwoLayerInverse
+from ..recovery.two_layer import CrossingInverse, TwoLayerInverse
 from .lower import lower
+from .robust import ball_of, crossing_terms, strict_terms, surviving
 
 if TYPE_CHECKING:
     from ..model import Model
+
+Matrix = NDArray[np.float64]
 
 
 @lower.register(TwoLayer)
@@ -35,31 +43,78 @@ def lower_two_layer(network: TwoLayer, model: Model, data: Data, patterns: Any) 
             f"rm.PatternsOf(network) or rm.GivenPatterns(array); got {patterns!r}."
         )
     X = with_bias(data.X, network.bias)
-    found = patterns.find(X, network.bias)
-    activation = network.activation
-    if not activation.self_gated and np.isnan(found.witnesses).any():
+    ball = ball_of(model, data, network.bias)
+    found = _patterns(network, model, X, patterns, ball)
+    if ball is not None and model.robust == "crossing":
+        active = np.broadcast_to(found.D.T, (2, 2, found.count, len(X)))
+        return crossing_program(model, X, data, found, ball, active)
+    terms = _clean_terms(model, X, data, found) if ball is None else strict_terms(model, X, data.y, found, ball)
+    names = ("v", "w") if network.activation.self_gated else ("u",)
+    P, d = found.count, X.shape[1]
+    variables = tuple(Variable(name, (P, d), i * P * d) for i, name in enumerate(names))
+    inverse = TwoLayerInverse(model, X, found, data.names, ball)
+    guarantee = _guarantee(network, found) if ball is None else _strict_guarantee(network)
+    return Program(model, variables, tuple(terms), guarantee, inverse)
+
+
+def _patterns(network: TwoLayer, model: Model, X: Matrix, strategy: PatternStrategy, ball: Ball | None) -> PatternSet:
+    """The patterns to use: those found, with what a perturbation adds and drops."""
+    found = strategy.find(X, network.bias, ball)
+    if ball is not None:
+        found = found if isinstance(strategy, GivenPatterns) else with_uniform(X, found)
+        found = dataclasses.replace(found, complete=False) if model.robust == "crossing" else surviving(X, found, ball)
+    if not network.activation.self_gated and np.isnan(found.witnesses).any():
         bad = int(np.isnan(found.witnesses).any(axis=1).argmax())
         raise InputError(
             f"Pattern {bad} is not [X g >= 0] for any gate g with no sample on its boundary, so a gated network cannot use it; "
             "remove it or use rm.ReLU()."
         )
+    return found
 
-    signs = (1.0, -1.0) if activation.self_gated else (1.0,)
-    P, d = found.count, X.shape[1]
+
+def _clean_terms(model: Model, X: Matrix, data: Data, found: PatternSet) -> list[Term]:
+    activation = model.network.activation
     active = np.ascontiguousarray(found.D.T)
+    signs = (1.0, -1.0) if activation.self_gated else (1.0,)
     prediction = MaskedProduct(X, activation.mask(active), signs, summed=True)
-    size = len(signs) * P * d
     terms = [
         Term("loss", SampleLoss.bind(model.loss, data.y), prediction),
-        Term("penalty", model.penalty.function(d), Identity(size)),
+        Term("penalty", model.penalty.function(X.shape[1]), Identity(prediction.shape[1])),
     ]
     if activation.self_gated:
         side = np.where(active, 1, -1).astype(np.int8)
         terms.append(Term("cones", Nonnegative(), MaskedProduct(X, side, (1.0, 1.0), summed=False)))
-    names = ("v", "w") if activation.self_gated else ("u",)
-    variables = tuple(Variable(name, (P, d), i * P * d) for i, name in enumerate(names))
-    inverse = TwoLayerInverse(model, X, found, data.names)
-    return Program(model, variables, tuple(terms), _guarantee(network, found), inverse)
+    return terms
+
+
+def crossing_program(model: Model, X: Matrix, data: Data, found: PatternSet, ball: Ball, active: NDArray[np.bool_]
+) -> Program:
+    """The crossing program with the slopes that `active` (2, 2, P, n) chooses, one a sign, copy, pattern and sample."""
+    if not model.network.activation.self_gated:
+        raise InputError("A gated network has fixed gates, so its samples cannot cross them soundly; use robust='strict' with it.")
+    P, d = found.count, X.shape[1]
+    terms = crossing_terms(model, X, data.y, active, ball)
+    variables = (Variable("v", (P, d), 0), Variable("w", (P, d), P * d), Variable("p", (2, P), 2 * P * d))
+    guarantee = Guarantee(
+        "upper bound",
+        "the objective at any point is a certified upper bound on the worst-case objective of its network",
+        "relumodel, crossing program",
+    )
+    return Program(model, variables, tuple(terms), guarantee, CrossingInverse(model, X, found, data.names, ball))
+
+
+def _strict_guarantee(network: TwoLayer) -> Guarantee:
+    if not network.activation.self_gated:
+        return Guarantee(
+            "exact",
+            "the optimum equals that of the worst-case training of the gated network with these fixed gates, which no perturbation flips",
+            "Mishkin, Sahiner & Pilanci 2022, Theorem 2.2, on every perturbed sample",
+        )
+    return Guarantee(
+        "upper bound",
+        "the objective is the true worst-case objective of the network it returns, so the optimum bounds the min-max problem from above",
+        "Bai et al. 2023, section 4",
+    )
 
 
 def _guarantee(network: TwoLayer, found: PatternSet) -> Guarantee:

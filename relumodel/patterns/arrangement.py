@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .parallel import merge_parallel
+from .scaling import column_scales, unit_rows
 
 RANK_TOLERANCE = 1e-10
 """Singular values below this fraction of the largest, rows and columns brought to one scale, count as zero."""
@@ -64,7 +65,7 @@ class Arrangement:
 
     def lifted(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points (P, r) as unit vectors (P, d)."""
-        return _unit(points @ self.lift.T)
+        return unit_rows(points @ self.lift.T)
 
 
 def arrangement(X: NDArray[np.float64]) -> Arrangement:
@@ -79,14 +80,12 @@ def arrangement(X: NDArray[np.float64]) -> Arrangement:
     hyperplane, along = np.full(n, -1), np.ones(n, dtype=bool)
     if not len(rows):
         return Arrangement(np.empty((0, 0)), 0.0, np.empty((d, 0)), hyperplane, along)
-    balanced = X[rows] / np.abs(X[rows]).max(axis=1, keepdims=True)
-    column = np.abs(balanced).max(axis=0)
-    column[column == 0] = 1.0
-    balanced = _unit(balanced / column)
+    column = column_scales(X[rows])
+    balanced = unit_rows(X[rows] / column)
     _, size, right = np.linalg.svd(balanced, full_matrices=False)
     kept = size > RANK_TOLERANCE * size[0]
     whiten = right[kept].T / size[kept]
-    normals = _unit(balanced @ whiten)
+    normals = unit_rows(balanced @ whiten)
     blur = 8 * d * np.finfo(float).eps * float(size[0] / size[kept][-1])
     lines = merge_parallel(normals, np.full(len(rows), max(PARALLEL_TOLERANCE, blur) / 2))
     hyperplane[rows], along[rows] = lines.line, lines.along
@@ -116,9 +115,3 @@ def readable(count: int) -> str:
         return f"{count:,}"
     exponent = math.log10(count)
     return f"about {10 ** (exponent % 1):.1f}e{int(exponent)}"
-
-
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of unit 2-norm, without overflow or underflow on the way."""
-    rows = rows / np.abs(rows).max(axis=1, keepdims=True)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

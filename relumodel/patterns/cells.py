@@ -9,18 +9,15 @@ dimension lower.  (Zaslavsky 1975, the recursion; Edelsbrunner 1987, ch. 7, arra
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
 from .arrangement import PARALLEL_TOLERANCE
+from .chunks import chunks
 from .packing import distinct, pack
 from .parallel import merge_parallel
-
-CHUNK = 1 << 22
-"""Entries of a temporary matrix, to keep memory within tens of megabytes."""
+from .scaling import unit_rows
 
 
 def interior_points(normals: NDArray[np.float64], blur: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -41,10 +38,16 @@ def interior_points(normals: NDArray[np.float64], blur: NDArray[np.float64]) -> 
     return _one_per_cell(normals, blur, np.concatenate(points))
 
 
+def signs_at(points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which hyperplanes (m, r) each point (P, r) is above: (P, m)."""
+    return np.concatenate([points[part] @ normals.T > 0 for part in chunks(len(points), len(normals))])
+
+
 def _orthants(normals: NDArray[np.float64]) -> NDArray[np.float64]:
     """The 2^r cells of r independent hyperplanes, each by the point at equal height above all of them."""
-    signs = np.array(list(product((1.0, -1.0), repeat=len(normals))))
-    return _unit(np.linalg.solve(normals, signs.T).T)
+    rank = len(normals)
+    signs = 1.0 - 2.0 * (np.arange(2**rank)[:, None] >> np.arange(rank) & 1)
+    return unit_rows(np.linalg.solve(normals, signs.T).T)
 
 
 def _sectors(normals: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -65,36 +68,30 @@ def _along_cuts(normals: NDArray[np.float64], blur: NDArray[np.float64], cut: ND
     walls = interior_points(restricted[first], blur[first]) @ basis.T
     slope = normals @ cut
     out = []
-    for part in np.array_split(walls, -(-walls.size * len(normals) // CHUNK)):
-        distance = np.full((len(part), len(normals)), -np.inf)
-        np.divide(part @ normals.T, slope, out=distance, where=np.abs(slope) > blur)
+    for part in chunks(len(walls), len(normals)):
+        height = walls[part] @ normals.T
+        distance = np.divide(height, slope, out=np.full_like(height, -np.inf), where=np.abs(slope) > blur)
         # rise half way to the first hyperplane met on the way up
         rise = np.where(distance < 0, -distance, np.inf).min(axis=1, initial=2.0) / 2
-        out.append(part + rise[:, None] * cut)
-    return _unit(np.concatenate(out))
+        out.append(walls[part] + rise[:, None] * cut)
+    return unit_rows(np.concatenate(out))
 
 
-def _one_per_cell(
-    normals: NDArray[np.float64], blur: NDArray[np.float64], points: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _one_per_cell(normals: NDArray[np.float64], blur: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points (Q, r), and their negatives, with those that share a cell replaced by one in the middle of them."""
     words, kept = [], []
-    for part in np.array_split(points, -(-len(points) * len(normals) // CHUNK)):
-        height = part @ normals.T
+    for part in chunks(len(points), len(normals)):
+        height = points[part] @ normals.T
         # A point on a later hyperplane is not needed: that one cut its cell, and gave both halves points of their own.
         clear = (np.abs(height) > 1e-13 + 4 * blur).all(axis=1)
         signs = height[clear] > 0
         # of each antipodal pair of cells, the one above the first hyperplane
         below = ~signs[:, :1]
         words.append(pack(signs ^ below))
-        kept.append(np.where(below, -part[clear], part[clear]))
+        kept.append(np.where(below, -points[part][clear], points[part][clear]))
     points = np.concatenate(kept)
     cells = distinct(np.concatenate(words))
     total = np.zeros((len(cells.first), points.shape[1]))
     np.add.at(total, cells.group, points)
-    total = _unit(total)
+    total = unit_rows(total)
     return np.concatenate([total, -total])
-
-
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -24,12 +24,14 @@ def pack(signs: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return packed.view(">u8").astype(np.uint64)
 
 
+def unpack(words: NDArray[np.uint64], length: int) -> NDArray[np.bool_]:
+    """The signs (P, length) that were packed into words (P, w)."""
+    return np.unpackbits(words.astype(">u8").view(np.uint8), axis=1, count=length).astype(bool)
+
+
 def distinct(words: NDArray[np.uint64]) -> Distinct:
     """Groups of equal rows of words (P, w), the groups in lexicographic order."""
-    if words.shape[1] == 1:  # one word: sorting numbers is several times faster than sorting rows
-        order = np.argsort(words[:, 0], kind="stable")
-    else:
-        order = np.lexsort(words.T[::-1])
+    order = np.lexsort(words.T[::-1])  # stable, so that the first of a group is its first row
     ordered = words[order]
     starts = np.ones(len(words), dtype=bool)
     starts[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..declared import Declared
+from ..perturbations import Ball
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,8 +16,8 @@ class PatternSet:
     """P activation patterns of n samples.
 
     D : (n, P) bool, column i is the pattern [X a_i >= 0].
-    witnesses : (P, d) float64, row i is the a_i, unit 2-norm, with (2 D_i - 1) * (X a_i) > 0 on every non-zero row of X;
-        a row of NaN where no such vector exists (a given pattern whose cone has no interior).
+    witnesses : (P, d) float64, row i is the a_i, unit 2-norm, with (2 D_i - 1) * (X a_i) > 0 on every non-zero row of
+        X; a row of NaN where no such vector exists (a given pattern whose cone has no interior).
     complete : True only when D holds every pattern of the arrangement (then the program is exact).
     origin : one phrase for the report, e.g. "50 sampled (seed 0)".
     """
@@ -34,6 +35,6 @@ class PatternSet:
 class PatternStrategy(Declared):
     """Where patterns come from. A strategy is declared without data and finds its patterns when a model is compiled."""
 
-    def find(self, X: NDArray[np.float64], bias: bool) -> PatternSet:
+    def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """The patterns of X (n, d), the ones column included as its last column when `bias` is true."""
         raise TypeError(f"{type(self).__name__} does not say how to find patterns.")

@@ -1,10 +1,10 @@
 """The functions a program sums. Each has faces, and a backend looks at the ones it understands:
 
-    value(z)             f(z); an indicator is 0 where it is finite, and tells how far outside by violation(z)
-    prox(z, t)           argmin over p of  t f(p) + |p - z|^2 / 2
-    conjugate(q)         f*(q) on its domain; project_dual(q) is a point of that domain near q
-    dual_gauge(q)        norms only: the smallest s >= 0 with q in s times the domain of f*
-    rows(m)              the epigraph in conic form
+value(z)             f(z); an indicator is 0 where it is finite, and tells how far outside by violation(z)
+prox(z, t)           argmin over p of  t f(p) + |p - z|^2 / 2
+conjugate(q)         f*(q) on its domain; project_dual(q) is a point of that domain near q
+dual_gauge(q)        norms only: the smallest s >= 0 with q in s times the domain of f*
+rows(m)              the epigraph in conic form
 """
 
 from __future__ import annotations

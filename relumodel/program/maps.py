@@ -56,6 +56,28 @@ class Identity:
 
 
 @dataclass(frozen=True, eq=False)
+class Leading:
+    """x -> its first `size` entries, of `total`."""
+
+    size: int
+    total: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.size, self.total
+
+    def forward(self, x: Any) -> Any:
+        return x[: self.size]
+
+    def adjoint(self, z: Any) -> Any:
+        xp = array_namespace(z)
+        return xp.concat([z, xp.zeros((self.total - self.size,), dtype=z.dtype)])
+
+    def matrix(self) -> sparse.csr_array:
+        return sparse.eye_array(self.size, self.total, format="csr")
+
+
+@dataclass(frozen=True, eq=False)
 class MaskedProduct:
     """The one primitive map of two-layer networks: all blocks times X in one matrix product, masked per pattern.
 
@@ -124,7 +146,7 @@ class MaskedProduct:
         data = np.empty((C, P, n, d))
         np.multiply(self.mask[:, :, None], self.X, out=data[0])
         for c in range(1, C):
-            np.multiply(data[0], self.signs[c] * self.signs[0], out=data[c])
+            np.multiply(data[0], self.signs[c], out=data[c])
         if self.signs[0] != 1:
             data[0] *= self.signs[0]
         kind = np.int32 if data.size < 2**31 else np.int64

@@ -125,7 +125,8 @@ class Program:
     def point(self, point: ArrayLike) -> Vector:
         """`point` as a float64 vector of the right length, or a clear error."""
         try:
-            x = np.asarray(point, dtype=np.float64)
+            given = np.asarray(point)
+            x = given.astype(np.float64, casting="unsafe" if given.dtype.kind == "O" else "same_kind", copy=False)
         except (TypeError, ValueError) as error:
             raise InputTypeError(f"A point is a vector of {self.n_variables} numbers; got {type(point).__name__}.") from error
         if x.shape != (self.n_variables,):
@@ -172,7 +173,14 @@ class Program:
         from ..solve import solve
 
         return solve(
-            self, backend=backend, tol=tol, time_limit=time_limit, verbose=verbose, callback=callback, warm_start=warm_start, options=options
+            self,
+            backend=backend,
+            tol=tol,
+            time_limit=time_limit,
+            verbose=verbose,
+            callback=callback,
+            warm_start=warm_start,
+            options=options,
         )
 
     def with_penalty(self, beta: float) -> Program:

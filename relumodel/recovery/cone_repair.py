@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+
+from ..perturbations import Ball
 
 Matrix = NDArray[np.float64]
 
 ROUNDS = 30
 
 
-def into_cone(u: Matrix, G: Matrix, witness: Matrix) -> Matrix:
+def into_cone(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None = None) -> Matrix:
     """A point of { G u >= 0 } next to u (d,); G (n, d). The witness (d,) may be NaN where the cone has no interior, then the
-    result is the nearest point up to rounding."""
-    near = _nearest(u, G)
+    result is the nearest point up to rounding. With a ball the cone is { G u >= h(u) } and only the witness is used: h is
+    subadditive, so a step t along it gains at least t (G a - h(a))."""
+    near = _nearest(u, G) if ball is None else u
     if np.isnan(witness).any():
         return near
-    return _along_witness(near, G, witness)
+    return _along_witness(near, G, witness, ball)
 
 
 def _nearest(u: Matrix, G: Matrix) -> Matrix:
     """The Euclidean projection on the cone, by non-negative least squares over the rows that have been violated."""
+    from scipy.optimize import nnls  # here, because it costs as much to import as all the rest
+
     size = float(np.linalg.norm(u))
     rows = np.linalg.norm(G, axis=1)
     level = 1e-14 * size * rows
@@ -48,17 +52,21 @@ def _nearest(u: Matrix, G: Matrix) -> Matrix:
     return point
 
 
-def _along_witness(u: Matrix, G: Matrix, witness: Matrix) -> Matrix:
+def _along_witness(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None) -> Matrix:
     """u + t witness with the least t >= 0 for which every row has a margin of a few roundings."""
     rows = np.linalg.norm(G, axis=1)
     live = rows > 0
-    gain = (G @ witness)[live]
+
+    def slack(a: Matrix) -> Matrix:
+        return (G @ a)[live] - (0.0 if ball is None else ball.support(a[None])[0])
+
+    gain = slack(witness)
     margin = 16 * np.finfo(float).eps * rows[live] * max(float(np.linalg.norm(u)), np.finfo(float).tiny)
     if not (gain > 0).all():
         return u
     point, step = u, 0.0
     for _ in range(5):
-        lack = (margin - (G @ point)[live]) / gain
+        lack = (margin - slack(point)) / gain
         if (lack <= 0).all():
             break
         step += 1.01 * float(lack.max())

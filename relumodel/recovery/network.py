@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data import read, read_features, with_bias
-from ..declared import Declared
 from ..errors import FileError, InputError
 from ..files import replace_file
 from ..networks import Activation
@@ -104,23 +103,36 @@ def load(path: str | Path) -> Network:
     """Read a network that `Network.save` wrote. Raises `FileError` where there is none or the file is not one."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            header = json.loads(str(file["header"]))
-            if header.get("format") != "relumodel network 1":
-                raise KeyError("format")
-            arrays = {name: file[name] for name in file.files if name != "header"}
+            return _from_parts(json.loads(str(file["header"])), {name: file[name] for name in file.files})
     except FileNotFoundError as error:
         raise FileError(f"There is no file {path}.") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error}.") from error
-    except (KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
-        raise FileError(f"{path} is not a network saved by relumodel.") from error
-    names = header["feature_names"]
-    return Network(
+    except Exception as error:  # whatever the zip, npy and json readers make of a broken file
+        raise FileError(f"{path} is not a network saved by relumodel, or it is damaged: {error}") from error
+
+
+def _from_parts(header: dict[str, Any], arrays: dict[str, Matrix]) -> Network:
+    """What `Network.save` took apart; raises when a part is missing or does not fit the others."""
+    if header["format"] != "relumodel network 1":
+        raise ValueError(f"unknown format {header['format']!r}")
+    hidden, output, gates, names = (
+        arrays["hidden_weights"],
+        arrays["output_weights"],
+        arrays.get("gates"),
+        header["feature_names"],
+    )
+    network = Network(
         activation=Activation.from_dict(header["activation"]),
         bias=header["bias"],
-        hidden_weights=arrays["hidden_weights"],
-        output_weights=arrays["output_weights"],
-        gates=arrays.get("gates"),
+        hidden_weights=hidden,
+        output_weights=output,
+        gates=gates,
         classifies=header["classifies"],
         feature_names=tuple(names) if names is not None else None,
     )
+    weights = [hidden, output] if gates is None else [hidden, output, gates]
+    shapes_fit = hidden.ndim == 2 and output.shape == hidden.shape[1:] and (gates is None or gates.shape == hidden.shape)
+    if not shapes_fit or not all(w.dtype == np.float64 and np.isfinite(w).all() for w in weights):
+        raise ValueError("its weights do not fit together")
+    return network

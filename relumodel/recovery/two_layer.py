@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..patterns.pattern_set import PatternSet
+from ..perturbations import Ball
 from ..program.program import Program
 from .cone_repair import into_cone
 from .network import Network
@@ -29,12 +30,14 @@ NEGLIGIBLE = (1e-3, 1e-5, 1e-7, 1e-9)
 
 @dataclass(frozen=True, eq=False)
 class TwoLayerInverse:
-    """The way back from the blocks (v, w), or u for gated networks. X : (n, d) with the bias column, if any."""
+    """The way back from the blocks (v, w), or u for gated networks. X : (n, d) with the bias column, if any; ball : the
+    perturbation set that every neuron's sign must survive, or None."""
 
     model: Model
     X: Matrix
     found: PatternSet
     feature_names: tuple[str, ...] | None
+    ball: Ball | None = None
 
     @property
     def patterns(self) -> NDArray[np.bool_]:
@@ -44,7 +47,7 @@ class TwoLayerInverse:
 
     def repair(self, program: Program, x: Matrix) -> Matrix:
         """The best strictly feasible point among x with its negligible blocks dropped, at several levels of negligible."""
-        blocks = x.reshape(-1, self.X.shape[1])
+        blocks = self.blocks(x)
         norms = np.linalg.norm(blocks, axis=1)
         best, best_objective, tried = np.zeros_like(x), program.objective(np.zeros_like(x)), -1
         for share in (*NEGLIGIBLE, 0.0):
@@ -52,32 +55,38 @@ class TwoLayerInverse:
             if keep.sum() == tried:
                 continue
             tried = int(keep.sum())
-            candidate = self._feasible(np.where(keep[:, None], blocks, 0.0)).reshape(-1)
+            candidate = self.feasible(np.where(keep[:, None], blocks, 0.0))
             objective = program.objective(candidate)
             if objective < best_objective:
                 best, best_objective = candidate, objective
         return best
 
-    def _feasible(self, blocks: Matrix) -> Matrix:
-        """Every block moved into its cone; only those outside are touched."""
+    def blocks(self, x: Matrix) -> Matrix:
+        """The weight blocks of a point, one a row."""
+        return x.reshape(-1, self.X.shape[1])
+
+    def feasible(self, blocks: Matrix) -> Matrix:
+        """The point with every block moved into its cone; only those outside are touched."""
         if not self.model.network.activation.self_gated:
-            return blocks
+            return blocks.reshape(-1)
         used = np.flatnonzero(blocks.any(axis=1))
         pattern = used % self.found.count
         side = np.where(self.found.D.T[pattern], 1.0, -1.0)
         slack = (blocks[used] @ self.X.T) * side
+        if self.ball is not None:
+            slack -= self.ball.support(blocks[used])[:, None]
         # a row may round differently in the next product, so the target lies a few roundings inside the cone
         margin = 8 * np.finfo(float).eps * np.linalg.norm(self.X, axis=1) * np.linalg.norm(blocks[used], axis=1)[:, None]
         out = blocks.copy()
         for j in np.flatnonzero((slack < margin).any(axis=1)):
             witness = self.found.witnesses[pattern[j]]
-            out[used[j]] = into_cone(blocks[used[j]], side[j][:, None] * self.X, witness)
-        return out
+            out[used[j]] = into_cone(blocks[used[j]], side[j][:, None] * self.X, witness, self.ball)
+        return out.reshape(-1)
 
     def network(self, x: Matrix) -> Network:
         """One neuron a non-zero block."""
-        model, d = self.model, self.X.shape[1]
-        blocks = x.reshape(-1, d)
+        model = self.model
+        blocks = self.blocks(x)
         used = np.flatnonzero(blocks.any(axis=1))
         scale = np.sqrt(model.penalty.norms(blocks[used]))
         signs = np.where(used < self.found.count, 1.0, -1.0)
@@ -99,3 +108,16 @@ class TwoLayerInverse:
         n, d = self.X.shape
         bias = " with the ones column" if self.model.network.bias else ""
         return [("data", f"{n} samples, {d} features{bias}"), ("patterns", self.found.origin)]
+
+
+@dataclass(frozen=True, eq=False)
+class CrossingInverse(TwoLayerInverse):
+    """The way back from (v, w, p) of a crossing program: no cones, only the sizes p = h(u) to be set."""
+
+    def blocks(self, x: Matrix) -> Matrix:
+        d = self.X.shape[1]
+        return x[: len(x) // (d + 1) * d].reshape(-1, d)
+
+    def feasible(self, blocks: Matrix) -> Matrix:
+        assert self.ball is not None
+        return np.concatenate([blocks.reshape(-1), self.ball.support(blocks)])

@@ -1,0 +1,101 @@
+"""The robust counterparts of a two-layer program: terms in place of the clean ones, and the patterns that survive.
+
+strict (Bai et al. 2023, section 4): every neuron keeps its pattern on every perturbed sample; the loss is then the true worst
+case.  crossing (see relumodel.program.crossing): no sign cones, a certified bound instead; any pattern may be used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data import Data
+from ..errors import InputError
+from ..networks import Activation
+from ..patterns.pattern_set import PatternSet
+from ..patterns.robust_witness import robust_witnesses, smallest
+from ..perturbations import Ball
+from ..program.crossing import CrossingLoss, CrossingMap, SupportEpigraph
+from ..program.functions import SampleLoss
+from ..program.maps import Identity, Leading, MaskedProduct
+from ..program.program import Term
+from ..program.robust import RobustCones, RobustLoss
+from ..program.robust_maps import SampleWeights, Stacked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..model import Model
+
+
+def ball_of(model: Model, data: Data, bias: bool) -> Ball | None:
+    """The perturbation set on the columns the library computes with; None when nothing is perturbed."""
+    if model.perturbation is None:
+        return None
+    radii = model.perturbation.radii(data.X.shape[1], data.names, bias)
+    return Ball(model.perturbation, radii) if radii.any() else None
+
+
+def surviving(X: NDArray[np.float64], found: PatternSet, ball: Ball) -> PatternSet:
+    """The patterns whose robust cone has interior, with robust witnesses; an error when none is left."""
+    witnesses = robust_witnesses(X, found.D, ball, found.witnesses)
+    kept = np.isfinite(witnesses).all(axis=1)
+    if not kept.any():
+        largest = max(_room(X, found.D[:, i], ball) for i in range(found.count))
+        advice = (
+            f"the largest that leaves one is {largest:.4g} times the given radius"
+            if largest > 0
+            else "they are empty at any radius; use other patterns"
+        )
+        raise InputError(
+            f"The perturbation is too large: the robust cone of each of the {found.count:,} patterns is {{0}} ({advice}). "
+            "Use a smaller radius, a bias, or robust='crossing', which needs no cones."
+        )
+    dropped = int((~kept).sum())
+    origin = found.origin + (f"; {dropped:,} dropped, whose robust cone is {{0}}" if dropped else "")
+    return PatternSet(
+        np.ascontiguousarray(found.D[:, kept]), witnesses[kept], complete=found.complete and not dropped, origin=origin
+    )
+
+
+def _room(X: NDArray[np.float64], pattern: NDArray[np.bool_], ball: Ball) -> float:
+    """The factor on the radius below which the robust cone of a pattern has interior."""
+    _, least = smallest(np.where(pattern, 1.0, -1.0)[:, None] * X, ball, exact=True)
+    return 1 / least if least > 0 else float("inf")
+
+
+def strict_terms(model: Model, X: NDArray[np.float64], y: NDArray[np.float64], found: PatternSet, ball: Ball) -> list[Term]:
+    """Worst-case loss, penalty, and robust sign cones (not for fixed gates, whose planes miss the boxes already)."""
+    activation: Activation = model.network.activation
+    active = np.ascontiguousarray(found.D.T)
+    signs = (1.0, -1.0) if activation.self_gated else (1.0,)
+    d = X.shape[1]
+    size = len(signs) * found.count * d
+    loss = RobustLoss(SampleLoss.bind(model.loss, y), ball)
+    terms = [
+        Term("loss", loss, SampleWeights(X, activation.mask(active), signs)),
+        Term("penalty", model.penalty.function(d), Identity(size)),
+    ]
+    if activation.self_gated:
+        side = np.where(active, 1, -1).astype(np.int8)
+        sides = MaskedProduct(X, side, (1.0, 1.0), summed=False)
+        terms.append(Term("cones", RobustCones(len(X), ball), Stacked((sides, Identity(size)))))
+    return terms
+
+
+def crossing_terms(
+    model: Model, X: NDArray[np.float64], y: NDArray[np.float64], active: NDArray[np.bool_], ball: Ball
+) -> list[Term]:
+    """Certified worst-case loss, penalty on the blocks, and their sizes h(u) <= p. active : (2, 2, P, n), see CrossingMap."""
+    d, B = X.shape[1], 2 * active.shape[2]
+    slope = model.network.activation.inactive
+    clean = SampleLoss.bind(model.loss, y)
+    everyone = np.arange(len(X))
+    samples = (np.flatnonzero(y > 0), np.flatnonzero(y < 0)) if model.loss.reads == "margin" else (everyone, everyone)
+    loss = CrossingLoss(clean, ball, samples, active.shape[2], slope)
+    return [
+        Term("loss", loss, CrossingMap(X, samples, active, slope)),
+        Term("penalty", model.penalty.function(d), Leading(B * d, B * d + B)),
+        Term("sizes", SupportEpigraph(ball, B), Identity(B * d + B)),
+    ]

@@ -1,0 +1,11 @@
+"""Work on many rows a part at a time, so that temporary matrices stay within tens of megabytes."""
+
+from __future__ import annotations
+
+ENTRIES = 1 << 22
+
+
+def chunks(rows: int, width: int) -> list[slice]:
+    """Consecutive slices of range(rows), at least one, each of them making a matrix of `width` columns small enough."""
+    step = max(1, ENTRIES // max(1, width))
+    return [slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step)]

@@ -1,0 +1,61 @@
+"""The patterns of a network's own neurons: the convex program on them is never worse than the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..perturbations import Ball
+from .hidden_layer import HiddenLayer, hidden_layer
+from .packing import distinct, pack
+from .pattern_set import PatternSet, PatternStrategy
+from .scaling import unit_rows
+from .witness import find_witnesses, is_strict
+
+
+@dataclass(frozen=True, init=False)
+class PatternsOf(PatternStrategy):
+    """The distinct patterns [X u_j >= 0] of a network's hidden neurons u_j, in order of first appearance.
+
+    network : one of ours, a torch module with exactly two `Linear` layers, or a fitted scikit-learn MLP with one hidden
+        layer; raises `InputTypeError` or `InputError` for anything else. Its hidden weights are copied when this is
+        declared, so later training changes nothing here, and they are what `to_dict` writes.
+    """
+
+    network: HiddenLayer
+
+    def __init__(self, network: Any) -> None:
+        object.__setattr__(self, "network", hidden_layer(network))
+
+    def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
+        """The network's patterns on X (n, d). Raises `InputError` when its inputs or its bias do not fit the data."""
+        weights = _weights_for(self.network, X, bias)
+        D = X @ weights >= 0
+        vectors = unit_rows(weights.T)
+        strict = is_strict(X, vectors, D)
+        # of the neurons that share a pattern, a strict one is the witness
+        words, strict_first = pack(D.T), np.argsort(~strict, kind="stable")
+        first, best = distinct(words).first, strict_first[distinct(words[strict_first]).first]
+        appearance = np.argsort(first)
+        D, best = np.ascontiguousarray(D[:, first[appearance]]), best[appearance]
+        witnesses, boundary = vectors[best], ~strict[best]
+        if boundary.any():
+            witnesses[boundary] = find_witnesses(X, D[:, boundary])
+        origin = f"{len(best):,} of a network with {self.network.neurons:,} neurons"
+        return PatternSet(D, witnesses, complete=False, origin=origin)
+
+
+def _weights_for(layer: HiddenLayer, X: NDArray[np.float64], bias: bool) -> NDArray[np.float64]:
+    """The weights (d, m) that apply to X (n, d) as it arrives, its ones column included."""
+    features = X.shape[1] - bias
+    if layer.inputs != features:
+        raise InputError(f"The network takes {layer.inputs} features, but X has {features}.")
+    if layer.bias and not bias:
+        raise InputError("The network has a bias but the model has none; declare the model's network with bias=True.")
+    if bias and not layer.bias:
+        return np.vstack([layer.hidden_weights, np.zeros(layer.neurons)])
+    return layer.hidden_weights

@@ -1,0 +1,216 @@
+"""The command line: what it prints, what it writes, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import relumodel as rm
+from relumodel import cli
+
+MODEL = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Squared(), rm.WeightDecay(1e-2))
+TABLE = "a,b,goal\n0,1,1\n1,0,2\n1,1,-1\n-1,2,0.5\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with model.json and data.csv."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps(MODEL.to_dict()))
+    (tmp_path / "data.csv").write_text(TABLE)
+    return tmp_path
+
+
+def solve(*more: str) -> int:
+    return cli.main(["solve", "model.json", "data.csv", "--out", "net.npz", *more])
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"relumodel {rm.__version__}\n"
+
+
+def test_installed_command() -> None:
+    answer = subprocess.run([Path(sys.executable).parent / "relumodel", "--version"], capture_output=True, text=True, check=True)
+    assert answer.stdout == f"relumodel {rm.__version__}\n"
+
+
+def test_no_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([])
+    assert "COMMAND" in capsys.readouterr().err
+
+
+class TestBackends:
+    def test_lists_what_each_takes(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["backends"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == [info.name for info in rm.backends()]
+        assert any(line.startswith("clarabel") and "exponential" in line for line in lines)
+
+    def test_says_why_one_is_missing(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("relumodel.backend._registered", {"absent": Absent()})
+        assert cli.main(["backends"]) == 0
+        assert "absent      not available: no licence" in capsys.readouterr().out
+
+
+class TestSolve:
+    def test_writes_the_network_of_the_program(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert solve("--patterns", "5", "--seed", "3") == 0
+        network = rm.load("net.npz")
+        X, y = np.array([[0, 1], [1, 0], [1, 1], [-1, 2]]), np.array([1, 2, -1, 0.5])
+        expected = MODEL.compile(X, y, patterns=rm.SamplePatterns(5, seed=3)).solve()
+        assert np.isclose(network.objective(MODEL, X, y), expected.objective)
+        assert network.feature_names == ("a", "b")
+        report = capsys.readouterr().out
+        for part in ("problem", "5 sampled (seed 3)", "guarantee", "objective", "bound", "gap", "neurons", "net.npz"):
+            assert part in report
+
+    def test_enumerates(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert solve("--enumerate") == 0
+        assert "exact: " in capsys.readouterr().out
+
+    def test_target_may_be_any_column(self, folder: Path) -> None:
+        assert solve("--enumerate", "--target", "a") == 0
+        assert rm.load("net.npz").feature_names == ("b", "goal")
+
+    def test_too_few_iterations_still_write_but_exit_1(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("relumodel.backend._registered", {"lazy": Lazy("iteration limit")})
+        assert solve("--enumerate", "--backend", "lazy") == 1
+        assert rm.load("net.npz").n_neurons == 0
+
+    def test_ctrl_c_writes_the_best_so_far_and_exits_130(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("relumodel.backend._registered", {"slow": Lazy(signal.SIGINT)})
+        assert solve("--enumerate", "--backend", "slow") == 130
+        assert rm.load("net.npz").n_neurons == 0
+
+    def test_time_limit_reaches_the_backend(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        lazy = Lazy("time limit")
+        monkeypatch.setattr("relumodel.backend._registered", {"lazy": lazy})
+        assert solve("--enumerate", "--backend", "lazy", "--time-limit", "7", "--tol", "1e-3") == 1
+        assert (lazy.asked.time_limit, lazy.asked.tol) == (7.0, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", "data.csv is empty"),
+        ("1,2\n3,4\n", "data.csv, line 1: numbers where column names are expected"),
+        ("a,b\n", "data.csv has a header and no samples"),
+        ("a;b\n1;2\n", "data.csv, line 1: one column only; .* separated by commas"),
+        ("a,a,b\n1,2,3\n", "data.csv, line 1: the column name 'a' occurs more than once"),
+        ("a,b\n1,2\n1\n", "data.csv, line 3: 1 values where the header has 2 columns"),
+        ("a,b\n1,2\n\n1,x\n", "data.csv, line 4, column 'b': 'x' where a finite number is needed"),
+        ("a,b\n,2\n", "data.csv, line 2, column 'a': an empty cell"),
+        ("a,b\nnan,2\n", "data.csv, line 2, column 'a': 'nan' where"),
+        ("a,b\n1_0,2\n", "data.csv, line 2, column 'a': '1_0' where"),
+        ('a,b\n"1,2\n', "data.csv, line 2: unexpected end of data"),
+    ],
+)
+def test_a_bad_table_is_refused(folder: Path, capsys: pytest.CaptureFixture[str], table: str, message: str) -> None:
+    (folder / "data.csv").write_text(table)
+    refuses(capsys, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{\n  oops", "model.json, line 2, column 3: not JSON"),
+        ("[]", "model.json does not declare a model: from_dict needs a dictionary"),
+        ('{"type": "Nonsense"}', "model.json does not declare a model: Unknown type 'Nonsense'"),
+        ('{"type": "Model"}', "model.json does not declare a model: Model needs the field 'network'"),
+        ('{"type": "Hinge"}', "model.json does not declare a model: Unknown type 'Hinge' for Model"),
+    ],
+)
+def test_a_bad_model_is_refused(folder: Path, capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+    (folder / "model.json").write_text(text)
+    refuses(capsys, message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "c"], "data.csv has no column 'c' for --target; its columns are a, b, goal"),
+        (["--patterns", "5", "--backend", "none"], "There is no backend 'none'"),
+        (["--patterns", "0"], "count must be a whole number >= 1"),
+        (["--patterns", "5", "--tol", "0"], "tol must be a finite number > 0"),
+        (["--patterns", "9999"], "SamplePatterns was asked for 9,999 patterns"),
+        (["--enumerate", "--seed", "1"], "--seed belongs to --patterns"),
+        (["--out", "missing/net.npz"], "missing/net.npz cannot be written"),
+        (["--out", "."], "cannot be written"),
+    ],
+)
+def test_bad_arguments_are_refused(folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    refuses(capsys, message, *arguments)
+
+
+def test_missing_and_binary_files_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "data.csv").write_bytes(b"\xff\xfe\x00")
+    refuses(capsys, "data.csv is not UTF-8 text")
+    (folder / "data.csv").unlink()
+    refuses(capsys, "data.csv cannot be read: No such file")
+
+
+def refuses(capsys: pytest.CaptureFixture[str], message: str, *arguments: str) -> None:
+    """Exit code 2, one line that matches on stderr, nothing written."""
+    assert solve(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("relumodel: ")
+    assert error.count("\n") == 1
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(error)
+    assert not Path("net.npz").exists()
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = f"{sys.executable} -m relumodel.cli backends | true; exit ${{PIPESTATUS[0]}}"
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert answer.stderr == ""
+
+
+def test_ctrl_c_elsewhere_exits_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> list[Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rm, "backends", interrupted)
+    assert cli.main(["backends"]) == 130
+    assert capsys.readouterr().err == "relumodel: interrupted\n"
+
+
+class Lazy:
+    """A backend that returns zeros with a given status, or is interrupted at work."""
+
+    name = "lazy"
+    accepts = rm.Program
+    supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "quadratic"}
+    asked: rm.Options
+
+    def __init__(self, end: str | signal.Signals) -> None:
+        self.end = end
+
+    def solve(self, problem: rm.Program, options: rm.Options) -> rm.RawSolution:
+        self.asked = options
+        if isinstance(self.end, str):
+            return rm.RawSolution(self.end, np.zeros(problem.n_variables))
+        with options.catching_interrupt():
+            signal.raise_signal(self.end)
+        assert options.report(1)
+        return rm.RawSolution(options.stopped or "failed", np.zeros(problem.n_variables))
+
+
+class Absent(Lazy):
+    name = "absent"
+
+    def __init__(self) -> None:
+        super().__init__("failed")
+
+    def unavailable(self) -> str:
+        return "no licence"
