@@ -72,9 +72,10 @@ def strict_terms(model: Model, X: NDArray[np.float64], y: NDArray[np.float64], f
     signs = (1.0, -1.0) if activation.self_gated else (1.0,)
     d = X.shape[1]
     size = len(signs) * found.count * d
-    loss = RobustLoss(SampleLoss.bind(model.loss, y), ball)
+    weights = SampleWeights(X, activation.mask(active), signs)
+    loss = RobustLoss(SampleLoss.bind(model.loss, y), ball, weights.grouping[0])
     terms = [
-        Term("loss", loss, SampleWeights(X, activation.mask(active), signs)),
+        Term("loss", loss, weights),
         Term("penalty", model.penalty.function(d), Identity(size)),
     ]
     if activation.self_gated:

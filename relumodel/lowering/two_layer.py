@@ -87,8 +87,7 @@ def _clean_terms(model: Model, X: Matrix, data: Data, found: PatternSet) -> list
     return terms
 
 
-def crossing_program(model: Model, X: Matrix, data: Data, found: PatternSet, ball: Ball, active: NDArray[np.bool_]
-) -> Program:
+def crossing_program(model: Model, X: Matrix, data: Data, found: PatternSet, ball: Ball, active: NDArray[np.bool_]) -> Program:
     """The crossing program with the slopes that `active` (2, 2, P, n) chooses, one a sign, copy, pattern and sample."""
     if not model.network.activation.self_gated:
         raise InputError("A gated network has fixed gates, so its samples cannot cross them soundly; use robust='strict' with it.")

@@ -30,8 +30,8 @@ from scipy import sparse
 from ..losses import positive
 from ..perturbations import Ball
 from .functions import Function, SampleLoss
-from .robust import _root
 from .robust_maps import _kron_identity
+from .roots import monotone_root
 from .rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
 
 Vector = NDArray[np.float64]
@@ -237,8 +237,12 @@ class CrossingLoss(Function):
         if self._margin:
             joined = tuple(xp.concat([a, b]) for a, b in zip(*parts, strict=True))
             high = weights * abs(loss.slope(self._bound(joined, 0 * weights)))
-            c = lambda lam: self._bound(joined, lam)
-            lam = _root(lambda lam: c(lam) - loss.prox(c(lam) - lam, weights), high)
+
+            def slack(lam: Any) -> Any:
+                c = self._bound(joined, lam)
+                return c - loss.prox(c - lam, weights)
+
+            lam = monotone_root(slack, high)
             rates = (lam[: len(parts[0][0])], lam[len(parts[0][0]) :])
         else:
             rates = self._two_rates(parts, weights)
@@ -257,12 +261,12 @@ class CrossingLoss(Function):
     def _two_rates(self, parts: list[Any], weights: Any) -> tuple[Any, Any]:
         """Level t = max(y - G_+, -y - G_-): each rate is what brings its side down to t; their sum is w phi'(t)."""
         y = -self.clean.tau
-        lowest = lambda part, sign: sign * y - self._bound(part, 0 * weights)
-        start = array_namespace(y).maximum(lowest(parts[0], 1.0), lowest(parts[1], -1.0))
+        ends = [sign * y - self._bound(part, 0 * weights) for part, sign in zip(parts, (1.0, -1.0), strict=True)]
+        start = array_namespace(y).maximum(*ends)
         ceiling = positive(start) + weights * abs(self.clean.loss.slope(positive(start)))
 
         def rate(part: Any, sign: float, t: Any) -> Any:
-            return _root(lambda lam: t - (sign * y - self._bound(part, lam)), ceiling)
+            return monotone_root(lambda lam: t - (sign * y - self._bound(part, lam)), ceiling)
 
         def total(t: Any) -> Any:
             return rate(parts[0], 1.0, t) + rate(parts[1], -1.0, t)
@@ -271,7 +275,7 @@ class CrossingLoss(Function):
             pull = total(t)
             return t - self.clean.loss.prox(t + pull, weights)
 
-        t = _root(slack, positive(start))
+        t = monotone_root(slack, positive(start))
         return rate(parts[0], 1.0, t), rate(parts[1], -1.0, t)
 
     def rows(self, m: int) -> ConicRows:
@@ -365,8 +369,7 @@ class SupportEpigraph(Function):
 
     def project_dual(self, q: Any) -> Any:
         """(g, -theta) with theta >= 0 and g in theta Delta."""
-        G, p = self.split(q)
-        return self.absorb(q, -positive(-p))
+        return self.absorb(q, -positive(-self.split(q)[1]))
 
     def absorb(self, q: Any, on_p: Any) -> Any:
         """The multiplier nearest to q whose part on p is `on_p` <= 0."""
@@ -381,8 +384,11 @@ class SupportEpigraph(Function):
         """Projection: u = prox of theta h at u0, p = p0 + theta, with theta the scalar root of h(u) = p where u0 is outside."""
         xp = array_namespace(z)
         U, p = self.split(z)
-        h = lambda theta: self.ball.support(self.ball.prox(U, theta))
-        theta = _root(lambda theta: p + theta - h(theta), positive(self.ball.support(U) - p))
+
+        def h(theta: Any) -> Any:
+            return self.ball.support(self.ball.prox(U, theta))
+
+        theta = monotone_root(lambda theta: p + theta - h(theta), positive(self.ball.support(U) - p))
         return xp.concat([xp.reshape(self.ball.prox(U, theta), (-1,)), p + theta])
 
     def rows(self, m: int) -> ConicRows:

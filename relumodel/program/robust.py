@@ -1,9 +1,9 @@
 """Functions of the robust counterpart (Bai et al. 2023, section 4), over any perturbation set with support function h.
 
-RobustLoss on (z, Q): z_k the prediction, q_k the weights that act on sample k. Margin losses are non-increasing, residual
-losses even, so the worst case over x_k + Delta enters their argument alone:
+RobustLoss on (z, Q): z_k the prediction, q_g the weights that act on every sample of group g, those that share their row of the
+pattern matrix. Margin losses are non-increasing, residual losses even, so the worst case enters their argument alone:
 
-    margin:    sum_k w_k phi( sigma_k z_k + tau_k - h(q_k) )          residual:   sum_k w_k phi( |z_k - y_k| + h(q_k) )
+    margin:    sum_k w_k phi( sigma_k z_k + tau_k - h(q_g(k)) )          residual:   sum_k w_k phi( |z_k - y_k| + h(q_g(k)) )
 
 RobustCones on (S, U): the indicator of  s_bk >= h(u_b)  for all k, block by block: the neuron keeps its side on every box.
 """
@@ -21,6 +21,7 @@ from scipy import sparse
 from ..losses import positive
 from ..perturbations import Ball
 from .functions import Function, SampleLoss
+from .roots import monotone_root, segment_sum
 from .rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
 
 Vector = NDArray[np.float64]
@@ -28,120 +29,121 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class RobustLoss(Function):
-    """The worst-case loss on z = (prediction (n,), weights (n, d) flattened)."""
+    """The worst-case loss on z = (prediction (n,), weights (groups, d) flattened). group : (n,), the group of every sample."""
 
     clean: SampleLoss
     ball: Ball
+    group: NDArray[np.intp]
 
-    def split(self, z: Any) -> tuple[Any, Any]:
-        """The prediction (n,) and the per-sample weights (n, d)."""
-        xp = array_namespace(z)
-        n = len(self.clean.weights)
-        return z[:n], xp.reshape(z[n:], (n, len(self.ball.radii)))
-
-    def argument(self, z: Any) -> Any:
-        """The worst-case argument of phi."""
-        prediction, Q = self.split(z)
-        return self._worst(self.clean.argument(prediction), self.ball.support(Q))
-
-    def _worst(self, s: Any, h: Any) -> Any:
-        return s - h if self._margin else abs(s) + h
+    @property
+    def groups(self) -> int:
+        """The number of groups."""
+        return int(self.group.max()) + 1
 
     @property
     def _margin(self) -> bool:
         return self.clean.loss.reads == "margin"
 
+    def split(self, z: Any) -> tuple[Any, Any]:
+        """The prediction (n,) and the weights of each group (groups, d)."""
+        n = len(self.group)
+        return z[:n], array_namespace(z).reshape(z[n:], (self.groups, len(self.ball.radii)))
+
+    def argument(self, z: Any) -> Any:
+        """The worst-case argument of phi, (n,)."""
+        prediction, Q = self.split(z)
+        s, h = self.clean.argument(prediction), self.ball.support(Q)[self.group]
+        return s - h if self._margin else abs(s) + h
+
     def value(self, z: Any) -> Any:
         return (self.clean.weights * self.clean.loss.value(self.argument(z))).sum()
 
     def gradient(self, z: Any) -> Any:
-        """A subgradient in (z, Q): the loss slope, and the worst perturbation times its size."""
+        """A subgradient in (z, Q): the loss slope, and the worst perturbation times the slopes of its group."""
         xp = array_namespace(z)
         prediction, Q = self.split(z)
-        s = self.clean.argument(prediction)
         slope = self.clean.weights * self.clean.loss.slope(self.argument(z))
-        on_s = slope if self._margin else slope * xp.sign(s)
-        on_q = abs(slope)[:, None] * self.ball.worst(Q)
+        on_s = slope if self._margin else slope * xp.sign(self.clean.argument(prediction))
+        on_q = segment_sum(abs(slope), self.group, self.groups)[:, None] * self.ball.worst(Q)
         return xp.concat([self.clean.sigma * on_s, xp.reshape(on_q, (-1,))])
 
     def conjugate(self, q: Any) -> Any:
-        """margin: w phi*(m / w) where g in |m| Delta;  residual: w phi*(max(|m|, gauge of g) / w) + m y."""
+        """margin: sum w phi*(m / w), on the domain gauge(g) <= sum of |m| in the group;
+        residual: sum w phi*(max(|m|, L w) / w) + m y with the least level L >= 0 of the group that carries g."""
         on_z, G = self.split(q)
-        m = self.clean.sigma * on_z
-        size = m
-        if not self._margin:
-            size = array_namespace(q).maximum(abs(m), self.ball.gauge(G))
-        weights = self.clean.weights
+        m, weights = self.clean.sigma * on_z, self.clean.weights
+        size = m if self._margin else self._carrying(abs(m), self.ball.gauge(G))
         return (weights * self.clean.loss.conjugate(size / weights) - self.clean.tau * m).sum()
 
+    def _carrying(self, size: Any, gauge: Any) -> Any:
+        """max(size_k, L_g w_k) with the least L_g for which every group sums to its gauge or more."""
+        xp = array_namespace(size)
+        weights = self.clean.weights
+
+        def lack(level: Any) -> Any:
+            return segment_sum(xp.maximum(size, level[self.group] * weights), self.group, self.groups) - gauge
+
+        level = monotone_root(lack, gauge / segment_sum(weights, self.group, self.groups))
+        return xp.maximum(size, level[self.group] * weights)
+
     def project_dual(self, q: Any) -> Any:
-        """The loss multiplier clipped as without perturbation, then g scaled into what it allows; 0 on unperturbed columns."""
+        """The loss multiplier clipped as without perturbation, then g scaled into what its group allows; 0 on fixed columns."""
         xp = array_namespace(q)
         on_z, G = self.split(q)
-        on_z = self.clean.project_dual(on_z)
+        on_z, weights = self.clean.project_dual(on_z), self.clean.weights
         gauge = self.ball.gauge(G)
-        room = abs(on_z) if self._margin else self.clean.weights * self.clean.loss.clip(gauge / self.clean.weights)
+        if self._margin:
+            room = segment_sum(abs(on_z), self.group, self.groups)
+        else:
+            size = self._carrying(abs(on_z), gauge)
+            room = segment_sum(weights * self.clean.loss.clip(size / weights), self.group, self.groups)
         scale = xp.where(gauge > room, room / xp.where(gauge > 0, gauge, 1.0 + 0 * gauge), 1.0 + 0 * gauge)
         G = xp.where(self.ball.radii > 0, scale[:, None] * G, 0 * G)
         return xp.concat([on_z, xp.reshape(G, (-1,))])
 
     def prox(self, z: Any, t: Any) -> Any:
-        """One monotone scalar root a sample: lam = -+ t w phi'(worst argument at (s +- lam, prox of lam h at q))."""
+        """One monotone scalar root a group, in its level b = h(q): given b every sample moves on its own, by lam_k(b), and
+        q is the proximal point of (sum of lam) h at q0."""
         xp = array_namespace(z)
         prediction, Q0 = self.split(z)
-        s0 = self.clean.argument(prediction)
-        weights, loss = t * self.clean.weights, self.clean.loss
-        if self._margin:
-            # slack c = s0 + lam - h(prox_{lam h} q0); optimal when lam = -t w phi'(c)
-            high = self._largest_step(loss, weights, s0 - self.ball.support(Q0))
-            lam = _root(lambda lam: self._margin_slack(loss, weights, lam, s0, Q0), high)
-            s = s0 + lam
-        else:
-            high = self._largest_step(loss, weights, abs(s0) + self.ball.support(Q0))
-            lam = _root(lambda lam: self._residual_slack(loss, weights, lam, s0, Q0), high)
-            s = xp.sign(s0) * positive(abs(s0) - lam)
-        Q = self.ball.prox(Q0, lam)
-        return xp.concat([self.clean.sigma * (s - self.clean.tau), xp.reshape(Q, (-1,))])
+        s0, weights, loss = self.clean.argument(prediction), t * self.clean.weights, self.clean.loss
 
-    @staticmethod
-    def _largest_step(loss: Any, weights: Any, start: Any) -> Any:
-        """At lam = 0 the slope is steepest, so its step bounds the root."""
-        return weights * abs(loss.slope(start))
+        def steps(b: Any) -> Any:
+            if self._margin:  # c = s0 + lam - b with lam = -w phi'(c): c is the proximal point of s0 - b
+                start = s0 - b[self.group]
+                return loss.prox(start, weights) - start
+            # c = |s| + b with lam = w phi'(c): while s moves, c + lam = |s0| + b; once s = 0, c = b and lam is w phi'(b)
+            start = abs(s0) + b[self.group]
+            moving = start - loss.prox(start, weights)
+            return xp.where(moving < abs(s0), moving, weights * loss.slope(b[self.group] + 0 * s0))
 
-    def _margin_slack(self, loss: Any, weights: Any, lam: Any, s0: Any, Q0: Any) -> Any:
-        """lam = -w phi'(c) exactly when c is the proximal point of c - lam; increasing in lam."""
-        c = s0 + lam - self.ball.support(self.ball.prox(Q0, lam))
-        return c - loss.prox(c - lam, weights)
+        def pulled(b: Any) -> Any:
+            return self.ball.prox(Q0, segment_sum(steps(b), self.group, self.groups))
 
-    def _residual_slack(self, loss: Any, weights: Any, lam: Any, s0: Any, Q0: Any) -> Any:
-        """lam = w phi'(c) exactly when c is the proximal point of c + lam; increasing in lam."""
-        c = positive(abs(s0) - lam) + self.ball.support(self.ball.prox(Q0, lam))
-        return loss.prox(c + lam, weights) - c
+        b = monotone_root(lambda b: b - self.ball.support(pulled(b)), self.ball.support(Q0))
+        lam = steps(b)
+        s = s0 + lam if self._margin else xp.sign(s0) * positive(abs(s0) - lam)
+        return xp.concat([self.clean.sigma * (s - self.clean.tau), xp.reshape(pulled(b), (-1,))])
 
     def rows(self, m: int) -> ConicRows:
-        """The clean loss's rows on s = worst argument, s itself an auxiliary; then h(q_k) <= p_k."""
-        n, d = len(self.clean.weights), len(self.ball.radii)
+        """The clean loss's rows on s = worst argument, s itself an auxiliary; then h(q_g) <= p_g."""
+        n = len(self.clean.weights)
         inner = self.clean.loss.rows(self.clean.weights)
         k_loss = len(inner.cost)
-        k_set, set_pieces = self.ball.rows(n)
+        k_set, set_pieces = self.ball.rows(self.groups)
         k = n + k_loss + k_set  # auxiliaries: s, those of the loss, those of the set (p first)
         pieces = [self._on_s(piece, n, k_loss, k, m) for piece in inner.pieces]
-        one = np.ones(n)
-        on_s, on_p = diagonal(one, columns=k), diagonal(one, column=n + k_loss, columns=k)
-        prediction = sparse.csr_array((one, np.arange(n), np.arange(n + 1)), shape=(n, m))
+        at, one = np.arange(n), np.ones(n)
+        on_s = diagonal(one, columns=k)
+        on_p = sparse.csr_array((one, (at, n + k_loss + self.group)), shape=(n, k))
+        prediction = sparse.csr_array((one, at, np.arange(n + 1)), shape=(n, m))
         if self._margin:  # sigma z + tau - p - s >= 0
-            pieces.append(
-                Rows(
-                    NONNEGATIVE,
-                    [n],
-                    -(diagonal(self.clean.sigma) @ prediction).tocsr(),
-                    (on_s + on_p).tocsr(),
-                    self.clean.tau,
-                )
-            )
+            on_z = -(diagonal(self.clean.sigma) @ prediction).tocsr()
+            pieces.append(Rows(NONNEGATIVE, [n], on_z, (on_s + on_p).tocsr(), self.clean.tau))
         else:  # s - p -+ (z - y) >= 0
             for sign in (1.0, -1.0):
-                pieces.append(Rows(NONNEGATIVE, [n], (sign * prediction).tocsr(), (on_p - on_s).tocsr(), -sign * self.clean.tau))
+                below = (on_p - on_s).tocsr()
+                pieces.append(Rows(NONNEGATIVE, [n], (sign * prediction).tocsr(), below, -sign * self.clean.tau))
         for piece in set_pieces:
             on_q = sparse.hstack([empty(piece.on_z.shape[0], n), piece.on_z], format="csr")  # type: ignore[union-attr]
             on_t = sparse.hstack([empty(piece.on_t.shape[0], n + k_loss), piece.on_t], format="csr")
@@ -157,19 +159,6 @@ class RobustLoss(Function):
         rows = on_s.shape[0]
         on_t = sparse.hstack([on_s, piece.on_t, empty(rows, k - n - k_loss)], format="csr")
         return Rows(piece.kind, piece.sizes, empty(rows, m), on_t, piece.b)
-
-
-def _root(slack: Any, high: Any) -> Any:
-    """The root in [0, high] of an increasing elementwise function, by bisection to full precision."""
-    xp = array_namespace(high)
-    low = 0 * high
-    for _ in range(100):
-        middle = 0.5 * (low + high)
-        above = slack(middle) >= 0
-        low, high = xp.where(above, low, middle), xp.where(above, middle, high)
-        if bool(xp.all(high - low <= 1e-16 * (1 + high))):
-            break
-    return 0.5 * (low + high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +209,7 @@ class RobustCones(Function):
             return theta - xp.sum(positive(level(theta)[:, None] - S0), axis=1)
 
         high = xp.sum(positive(self.ball.support(U0)[:, None] - S0), axis=1)
-        theta = _root(slack, high)
+        theta = monotone_root(slack, high)
         U = self.ball.prox(U0, theta)
         S = xp.maximum(S0, level(theta)[:, None])
         return xp.concat([xp.reshape(S, (-1,)), xp.reshape(U, (-1,))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,17 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 from scipy import sparse
 
-from .maps import LinearMap
+from .maps import LinearMap, MaskedProduct
 
 
 @dataclass(frozen=True, eq=False)
 class SampleWeights:
-    """The weights q_k that act on each sample, with the prediction they give: out = (z (n,), Q (n, d)) flattened.
+    """The weights that act on each sample, with the prediction they give: out = (z (n,), Q (groups, d)) flattened.
 
-        Q[k] = sum over c, i of signs[c] mask[i, k] U[c, i],      z_k = x_k . Q[k]
+        q[k] = sum over c, i of signs[c] mask[i, k] U[c, i],      z_k = x_k . q[k]
 
+    Samples whose column of the mask is the same share their q: Q holds one row a group. With few patterns there are few
+    groups, and everything that costs per row of Q becomes cheap.
     Variables as in MaskedProduct: U of shape (C, P, d).  X : (n, d).  mask : (P, n).
     """
 
@@ -26,31 +29,40 @@ class SampleWeights:
     mask: NDArray[Any]
     signs: tuple[float, ...]
 
+    @cached_property
+    def grouping(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The group of every sample (n,), and one sample of every group."""
+        _, first, group = np.unique(self.mask.T, axis=0, return_index=True, return_inverse=True)
+        return group.reshape(-1), first
+
+    @cached_property
+    def prediction(self) -> MaskedProduct:
+        """The z part alone."""
+        return MaskedProduct(self.X, self.mask, self.signs, summed=True)
+
     @property
     def shape(self) -> tuple[int, int]:
         n, d = self.X.shape
-        return n + n * d, len(self.signs) * self.mask.shape[0] * d
+        return n + len(self.grouping[1]) * d, len(self.signs) * self.mask.shape[0] * d
 
     def forward(self, x: Any) -> Any:
         xp = array_namespace(x)
         U = xp.reshape(x, (len(self.signs), self.mask.shape[0], self.X.shape[1]))
         total = sum(sign * U[c, :, :] for c, sign in enumerate(self.signs))
-        Q = self.mask.T @ total
-        return xp.concat([xp.sum(self.X * Q, axis=1), xp.reshape(Q, (-1,))])
+        group, first = self.grouping
+        Q = self.mask[:, first].T @ total
+        return xp.concat([xp.sum(self.X * Q[group, :], axis=1), xp.reshape(Q, (-1,))])
 
     def adjoint(self, z: Any) -> Any:
         xp = array_namespace(z)
         n, d = self.X.shape
-        R = xp.reshape(z[n:], (n, d)) + z[:n, None] * self.X
-        G = self.mask @ R
-        return xp.reshape(xp.stack([sign * G for sign in self.signs]), (-1,))
+        G = self.mask[:, self.grouping[1]] @ xp.reshape(z[n:], (-1, d))
+        return self.prediction.adjoint(z[:n]) + xp.reshape(xp.stack([sign * G for sign in self.signs]), (-1,))
 
     def matrix(self) -> sparse.csr_array:
-        n, d = self.X.shape
-        signed = sparse.csr_array(np.concatenate([sign * self.mask.T for sign in self.signs], axis=1).astype(np.float64))
-        Q = _kron_identity(signed, d)
-        weights = sparse.csr_array((self.X.reshape(-1), np.arange(n * d), np.arange(n + 1) * d), shape=(n, n * d))
-        return sparse.vstack([weights @ Q, Q], format="csr")
+        slopes = self.mask[:, self.grouping[1]].T
+        signed = sparse.csr_array(np.concatenate([sign * slopes for sign in self.signs], axis=1).astype(np.float64))
+        return sparse.vstack([self.prediction.matrix(), _kron_identity(signed, self.X.shape[1])], format="csr")
 
 
 def _kron_identity(M: sparse.csr_array, d: int) -> sparse.csr_array:

@@ -102,7 +102,7 @@ class Network:
 def load(path: str | Path) -> Network:
     """Read a network that `Network.save` wrote. Raises `FileError` where there is none or the file is not one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return _from_parts(json.loads(str(file["header"])), {name: file[name] for name in file.files})
     except FileNotFoundError as error:
         raise FileError(f"There is no file {path}.") from error

@@ -79,16 +79,19 @@ class TwoLayerInverse:
         margin = 8 * np.finfo(float).eps * np.linalg.norm(self.X, axis=1) * np.linalg.norm(blocks[used], axis=1)[:, None]
         out = blocks.copy()
         for j in np.flatnonzero((slack < margin).any(axis=1)):
-            witness = self.found.witnesses[pattern[j]]
-            out[used[j]] = into_cone(blocks[used[j]], side[j][:, None] * self.X, witness, self.ball)
+            block, witness = blocks[used[j]], self.found.witnesses[pattern[j]]
+            moved = into_cone(block, side[j][:, None] * self.X, witness, self.ball)
+            # where the nearest point is the apex, what is computed is rounding: the block is zero
+            out[used[j]] = moved if np.linalg.norm(moved) > 1e-13 * np.linalg.norm(block) else 0.0
         return out.reshape(-1)
 
     def network(self, x: Matrix) -> Network:
-        """One neuron a non-zero block."""
+        """One neuron a block whose norm is not zero."""
         model = self.model
         blocks = self.blocks(x)
-        used = np.flatnonzero(blocks.any(axis=1))
-        scale = np.sqrt(model.penalty.norms(blocks[used]))
+        norms = model.penalty.norms(blocks)
+        used = np.flatnonzero(norms > 0)
+        scale = np.sqrt(norms[used])
         signs = np.where(used < self.found.count, 1.0, -1.0)
         gated = not model.network.activation.self_gated
         return Network(
