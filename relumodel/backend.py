@@ -13,6 +13,7 @@ and optionally
 
     unavailable() -> str | None     why it cannot run here (a missing package), None when it can
     options                         a dictionary of the extra options it knows, name -> what it does
+    keeps_time_limit                False when it cannot be stopped by the clock; it then refuses a time limit before solving
 
 Plug-ins register through the entry point group "relumodel.backends", through `rm.register`, or are passed as instances.
 """
@@ -38,14 +39,18 @@ from .program.rows import CONE_KINDS
 
 __all__ = [
     "Backend",
+    "BackendError",
     "BackendInfo",
     "ConicForm",
+    "InputError",
     "Options",
     "Program",
     "Progress",
     "RawSolution",
     "backends",
     "find",
+    "package_missing",
+    "refuse_time_limit",
     "register",
     "require",
 ]
@@ -295,6 +300,18 @@ def require(backend: Backend, kinds: frozenset[str]) -> None:
             f"Backend {backend.name!r} lacks {', '.join(missing)}, which this program needs; it supports "
             f"{', '.join(c for c in CAPABILITIES if c in backend.supports)}. Backends that can take it: {', '.join(able) or 'none installed'}."
         )
+
+
+def refuse_time_limit(name: str, options: Options) -> None:
+    """For a backend that cannot be stopped by the clock: raise when a time limit is wanted, naming the backends that keep one."""
+    if options.time_limit is None:
+        return
+    known = [find(info.name) for info in backends() if info.available]
+    able = [other.name for other in known if getattr(other, "keeps_time_limit", True)]
+    raise BackendError(
+        f"Backend {name!r} has no time limit; leave time_limit out, or use one that keeps it: "
+        f"{', '.join(able) or 'none installed'}."
+    )
 
 
 def check_extra(backend: Backend, extra: Mapping[str, Any]) -> None:

@@ -109,3 +109,16 @@ class DualLoss:
         """q moved at least `share` of the interval (or of the weight, where it is infinite) away from its ends."""
         width = np.where(np.isfinite(self.high - self.low), self.high - self.low, self.weights)
         return np.clip(q, self.low + share * width, self.high - share * width)
+
+    def moved(self, q: Vector, step: Vector) -> Vector:
+        """q + step. At a steep end the distance shrinks like an exponential instead, which is q + step to first order and
+        what phi*', a logarithm there, wants: no step is cut because one sample would leave its interval."""
+        if not self.steep:
+            return q + step
+        up, down = self.high - q, q - self.low
+        with np.errstate(over="ignore"):
+            return np.where(
+                step > 0,
+                self.high - up * np.exp(-np.maximum(step, 0) / up),
+                self.low + down * np.exp(np.minimum(step, 0) / down),
+            )

@@ -25,6 +25,7 @@ from relumodel.program.maps import Identity, MaskedProduct
 from .dual_loss import DualLoss
 
 Vector = NDArray[np.float64]
+THETA=1.0
 Matrix = NDArray[np.float64]
 
 
@@ -120,6 +121,15 @@ def scaled(program: Program) -> Scaled:
     row_norms = np.linalg.norm(X, axis=1)
     live = row_norms > 0
     f0 = float((function.weights * function.loss.value(function.tau))[live].sum())
+    import os
+    e=float(os.environ.get("EXPO","0"))
+    if e and f0>0:
+        g0=function.gradient(np.zeros(len(X)))
+        ga=penalty.function.dual_gauge(layer.adjoint(g0))
+        th=np.geomspace(1e-3,1,30)*min(1/ga,1)
+        D=max(-float(function.conjugate(function.project_dual(x*g0))) for x in th)/f0
+        if os.environ.get("SHOW"): print('gauge',ga,'D',D)
+        global THETA; THETA=max(D,1e-14)**e
     sides = None if cones is None else cones.map.mask[:, live]
     group = X.shape[1] if isinstance(penalty.function, GroupNorm) else 1
     beta = penalty.function.beta

@@ -66,6 +66,8 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
     others = [t for t in program.terms if t is not carrier]
     q = {t.name: t.function.project_dual(duals[t.name]) for t in others}
     rest = _rest(program, q)
+    if not np.isfinite(rest).all():  # it overflowed: only the zero multipliers are sure to be feasible
+        q, rest = {name: np.zeros_like(part) for name, part in q.items()}, np.zeros_like(rest)
     gauge = carrier.function.dual_gauge(carrier.map.forward(rest))
     if gauge > 1 + 0.1 * tol:
         q, rest = tighten(program, q, rest)
@@ -74,8 +76,8 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
     def value(scale: float) -> float:
         return 0.0 - float(sum(t.function.conjugate(scale * q[t.name]) for t in others))
 
-    # a hair below 1 / gauge, so that rounding in the gauge cannot make the point infeasible; a gauge that overflowed proves nothing
-    limit = 0.0 if not np.isfinite(gauge) else (1 - 1e-13) / gauge if gauge > 0 else 1.0
+    # a hair below 1 / gauge, so that rounding in the gauge cannot make the point infeasible
+    limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
     if limit > 1 and not _in_domains(others, q, limit):
         limit = 1.0
     scale = _best_scale(value, limit)

@@ -41,6 +41,7 @@ class Assembled:
         """The program's variables out of the form's."""
         return x[: self.n_variables]
 
+    @np.errstate(over="ignore", invalid="ignore")  # z may be garbage; `certify` refuses what is not finite
     def duals(self, z: Vector) -> dict[str, Vector]:
         """Conic duals z (in the dual cones) -> one multiplier q_j a term, sum_j K_j' q_j = 0 at the optimum, q_j a subgradient."""
         out = {name: np.zeros(size) for name, size in self.term_sizes.items()}

@@ -4,7 +4,7 @@ Put the hyperplanes in one after the other. A new one, h, cuts exactly those cel
 it meets of them are the cells of the arrangement that the earlier hyperplanes leave on h: the same problem, one
 dimension lower. So every cell of the final arrangement contains a point next to a cell on some h. The work grows
 with the number of cells, and hyperplanes that meet in too many ways, which is ordinary in data, merely coincide one
-dimension lower.  (Zaslavsky 1975, the recursion; Edelsbrunner 1987, ch. 7, arrangements by insertion.)
+dimension lower. (Zaslavsky 1975, the recursion; Edelsbrunner 1987, ch. 7, arrangements by insertion.)
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def interior_points(normals: NDArray[np.float64], blur: NDArray[np.float64]) -> 
     normals, blur = normals[order], blur[order]
     points = [_orthants(normals[:rank])]
     points += [_along_cuts(normals[:j], blur[:j], normals[j]) for j in range(rank, count)]
-    return _one_per_cell(normals, blur, np.concatenate(points))
+    return _one_per_cell(normals, np.concatenate(points))
 
 
 def signs_at(points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -77,13 +77,13 @@ def _along_cuts(normals: NDArray[np.float64], blur: NDArray[np.float64], cut: ND
     return unit_rows(np.concatenate(out))
 
 
-def _one_per_cell(normals: NDArray[np.float64], blur: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _one_per_cell(normals: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points (Q, r), and their negatives, with those that share a cell replaced by one in the middle of them."""
     words, kept = [], []
     for part in chunks(len(points), len(normals)):
         height = points[part] @ normals.T
         # A point on a later hyperplane is not needed: that one cut its cell, and gave both halves points of their own.
-        clear = (np.abs(height) > 1e-13 + 4 * blur).all(axis=1)
+        clear = (np.abs(height) > 1e-15).all(axis=1)
         signs = height[clear] > 0
         # of each antipodal pair of cells, the one above the first hyperplane
         below = ~signs[:, :1]

@@ -25,7 +25,8 @@ class EnumeratePatterns(PatternStrategy):
         2 sum_{k<r} C(m - 1, k) exceeds it; r is the rank of X and m counts its rows up to scale and sign.
 
     What counts as equal: rows within 1e-10 of (anti)parallel are one hyperplane, and singular values below 1e-10 of
-    the largest are zero, both after rows and columns are brought to one scale; cells that thin are not listed.
+    the largest are zero, both after rows and columns are brought to one scale. Cells that thin are not listed, and
+    where several pairs of rows agree to about seven digits, some of the cells between them are not either.
     """
 
     limit: int = 100_000

@@ -18,14 +18,17 @@ class HiddenLayer(HoldsArrays):
     """The hidden weights of a two-layer network, as our networks hold them.
 
     hidden_weights : (d, m), or (d + 1, m) with a bias, which is the last row.
-    Raises `InputError` for weights that are not a matrix of finite numbers with at least one neuron.
+    Raises `InputTypeError` or `InputError` for weights that are not a matrix of finite numbers with at least one neuron.
     """
 
     hidden_weights: NDArray[np.float64]
     bias: bool
 
     def __init__(self, hidden_weights: ArrayLike, bias: bool) -> None:
-        weights = np.asarray(hidden_weights, dtype=np.float64)
+        try:
+            weights = np.asarray(hidden_weights, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputTypeError(f"Hidden weights must be a matrix of numbers; {error}.") from None
         if weights.ndim != 2 or weights.shape[0] < 1 + bias or weights.shape[1] == 0:
             raise InputError(
                 f"Hidden weights must be a matrix with a row per input{', one more for the bias' * bias} and a column "
@@ -63,7 +66,9 @@ def hidden_layer(network: Any) -> HiddenLayer:
     if hasattr(network, "hidden_layer_sizes"):
         return _of_sklearn(network)
     if hasattr(network, "hidden_weights") and not isinstance(network, type):
-        return HiddenLayer(network.hidden_weights, bias=bool(getattr(network, "bias", False)))
+        gates = getattr(network, "gates", None)  # where there are gates, they make the patterns
+        weights = network.hidden_weights if gates is None else gates
+        return HiddenLayer(weights, bias=bool(getattr(network, "bias", False)))
     raise InputTypeError(
         f"A two-layer network is needed: one of relumodel, a torch module with two Linear layers, or a fitted "
         f"scikit-learn MLP with one hidden layer; got {type(network).__name__}."

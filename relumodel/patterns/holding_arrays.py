@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..declared import Declared
 
 
-class HoldsArrays(Declared):
+class HoldsArrays(Declared, abstract=True):
     """Base of frozen dataclasses with array fields, to be decorated with eq=False so that they keep these methods."""
 
     def to_dict(self) -> dict[str, Any]:

@@ -168,7 +168,7 @@ class CrossingLoss(Function):
         if self._margin:
             return xp.concat([plus, minus])
         y = -self.clean.tau
-        return xp.maximum(y - plus, -y - minus)
+        return positive(xp.maximum(y - plus, -y - minus))  # never negative on the map's range, where G_+ + G_- <= 0
 
     def _weights(self) -> Vector:
         return self.clean.weights[self._order] if self._margin else self.clean.weights

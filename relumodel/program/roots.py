@@ -10,15 +10,30 @@ from array_api_compat import array_namespace, is_numpy_array
 
 
 def monotone_root(slack: Callable[[Any], Any], high: Any) -> Any:
-    """The root in [0, high] of an increasing elementwise function, by bisection to full precision."""
+    """The root in [0, high] of an increasing elementwise function, to full precision; the nearest end where there is none.
+
+    Regula falsi with the Illinois weights (Dowell & Jarratt 1971), and a bisection whenever two steps have not halved the bracket.
+    """
     xp = array_namespace(high)
     low = 0 * high
-    for _ in range(100):
-        middle = 0.5 * (low + high)
-        above = slack(middle) >= 0
-        low, high = xp.where(above, low, middle), xp.where(above, middle, high)
-        if bool(xp.all(high - low <= 1e-16 * (1 + high))):
+    below, above = slack(low), slack(high)
+    low, high = xp.where(above <= 0, high, low), xp.where(below >= 0, low, high)
+    last, previous, before = 0 * low, high - low, 2 * (high - low)  # the side moved last, and the two last widths
+    for _ in range(200):
+        if bool(xp.all(high - low <= 5e-16 * high + 1e-18)):
             break
+        rise = above - below
+        secant = low - below * (high - low) / xp.where(rise > 0, rise, 1.0 + 0 * rise)
+        inside = (secant > low) & (secant < high) & (high - low <= 0.5 * before)
+        at = xp.where(inside, secant, 0.5 * (low + high))
+        value = slack(at)
+        over, under = value >= 0, value <= 0
+        # an end that stays a second time pulls with half its value
+        below = xp.where(under, value, xp.where(over & (last > 0), 0.5 * below, below))
+        above = xp.where(over, value, xp.where(under & (last < 0), 0.5 * above, above))
+        last = xp.where(over, 1.0 + 0 * low, -1.0 + 0 * low)
+        before, previous = previous, high - low
+        low, high = xp.where(under, at, low), xp.where(over, at, high)
     return 0.5 * (low + high)
 
 

@@ -45,6 +45,7 @@ class TwoLayerInverse:
         D.flags.writeable = False
         return D
 
+    @np.errstate(over="ignore", invalid="ignore")  # x may be garbage; what overflows is not the best
     def repair(self, program: Program, x: Matrix) -> Matrix:
         """The best strictly feasible point among x with its negligible blocks dropped, at several levels of negligible."""
         blocks = self.blocks(x)

@@ -129,7 +129,7 @@ def test_patterns_are_a_strategy(patterns):
 
 def test_more_patterns_than_there_are():
     model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.5))
-    with pytest.raises(rm.InputError, match="SamplePatterns was asked for 3 patterns, but .* 2 distinct"):
+    with pytest.raises(rm.InputError, match=r"SamplePatterns was asked for 3 patterns, but .* 2 distinct"):
         model.compile([[1.0], [2.0]], [0, 1], patterns=rm.SamplePatterns(3))
 
 

@@ -29,9 +29,7 @@ def by_definition(K, x):
     """Entry by entry, as the docstring says."""
     C, P, d = K.blocks
     U, n = x.reshape(C, P, d), len(K.X)
-    out = np.array(
-        [[[K.signs[c] * K.mask[i, k] * (K.X[k] @ U[c, i]) for k in range(n)] for i in range(P)] for c in range(C)]
-    )
+    out = np.array([[[K.signs[c] * K.mask[i, k] * (K.X[k] @ U[c, i]) for k in range(n)] for i in range(P)] for c in range(C)])
     return out.sum(axis=(0, 1)) if K.summed else out.reshape(-1)
 
 

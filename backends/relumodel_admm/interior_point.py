@@ -1,0 +1,251 @@
+"""A structured primal-dual interior point for two-layer programs (Mehrotra's predictor-corrector, Nesterov-Todd scaling).
+
+    min  loss(p) + sum_b |u_b|_*,   p = F u,   G u >= 0        (engine units, see scaled.py)
+
+Unknowns: the blocks (u, t, s, a, y) of block_newton.py, the multiplier q of p = F u, strictly inside its interval, and the
+multipliers h, l of the interval's ends (dual_loss.py). One iteration costs the Hessians of the blocks, one coupling matrix
+and a few products with X.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .block_newton import BlockNewton, State, ratio
+from .linear_algebra import Coupling, Gram
+from .norm_cone import dots
+from .scaled import Blocks, Scaled
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+#: The share of the longest step that is taken.
+FRACTION = 0.99
+
+#: A violation, in engine units, that the repair of the point undoes at no cost that shows in a gap.
+FEASIBLE = 1e-9
+
+#: Refinement stops at this relative residual, or after so many steps.
+REFINED, REFINEMENTS = 1e-9, 4
+
+#: A direction with a larger residual is not taken; the regularisation is raised instead.
+ROUGH = 1e-3
+
+#: What is added to the curvature of a sample, as a share of its weight's inverse; refinement takes it out again.
+SOFT = 1e-10
+
+
+@dataclass
+class Iterate:
+    """Where the interior point is. h and l are zero where the interval has no end."""
+
+    state: State
+    q: Vector
+    h: Vector
+    l: Vector  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What an iterate proves on its blocks: the objective at u, the bound of (q, a) scaled into the dual's domain."""
+
+    objective: float
+    bound: float
+    violation: float
+
+    @property
+    def gap(self) -> float:
+        return (self.objective - self.bound) / abs(self.objective)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Orders measures, the best first: feasible ones before others, then by the gap."""
+        return self.violation > FEASIBLE, self.gap
+
+
+@dataclass
+class Outcome:
+    """The last iterate, its measure, how many iterations, and whether the gap was reached."""
+
+    iterate: Iterate
+    measure: Measure
+    iterations: int
+    solved: bool
+
+
+class InteriorPoint:
+    """The iteration on some blocks of a program."""
+
+    def __init__(self, problem: Scaled, gram: Gram, blocks: Blocks) -> None:
+        self.problem, self.gram, self.blocks = problem, gram, blocks
+        loss = problem.loss
+        self.has_high = np.isfinite(loss.high[0]) and not loss.steep
+        self.has_low = np.isfinite(loss.low[0]) and not loss.steep
+
+    def start(self) -> Iterate:
+        """u = 0, everything else near the central path of complementarity 1 / (100 blocks)."""
+        problem, blocks, loss = self.problem, self.blocks, self.problem.loss
+        B, d = blocks.count, self.gram.X.shape[1]
+        q = loss.inside(loss.slope(np.zeros(len(loss.tau))), 0.1)
+        gauge = np.sqrt(dots(G := (blocks.mask * q) @ self.gram.X, G)).max()
+        q = loss.inside(q * min(1.0, 2.0 / gauge), 1e-3)
+        from . import scaled
+        th=scaled.THETA
+        t = np.full(B * d // problem.group, th / B)
+        s = np.full(blocks.side.shape, 0.03*th / B)
+        mu = 1e-2*th / B
+        state = State(np.zeros((B, d)), t, s, mu / s, np.zeros((B, d)))
+        lack = -loss.conjugate_slopes(q)[0]
+        high, low = self._ends(q)
+        h = np.maximum(lack, 0) + mu / high if self.has_high else np.zeros_like(q)
+        l = np.maximum(-lack, 0) + mu / low if self.has_low else np.zeros_like(q)  # noqa: E741
+        return Iterate(state, q, h, l)
+
+    def _ends(self, q: Vector) -> tuple[Vector, Vector]:
+        """The distances of q to the ends of its interval, one where there is none."""
+        loss, one = self.problem.loss, np.ones_like(q)
+        return (loss.high - q if self.has_high else one), (q - loss.low if self.has_low else one)
+
+    def run(self, at: Iterate, tol: float, limit: int = 100, watch: Callable[[int, Measure], bool] | None = None) -> Outcome:
+        """Iterate to a relative gap of `tol` on these blocks; `watch` returns True to stop. Never raises for numerical
+        reasons: the best iterate is returned as it is."""
+        best, best_measure, extra, short = at, Measure(np.inf, -np.inf, np.inf), 1.0, 0
+        with np.errstate(all="ignore"):
+            for k in range(limit + 1):
+                forward = Forward(self, at)
+                measure = forward.measure()
+                if not np.isfinite(measure.gap):
+                    break
+                if k == 0 or measure.rank <= best_measure.rank:
+                    best, best_measure = at, measure
+                if measure.gap <= tol and measure.violation <= FEASIBLE:
+                    return Outcome(at, measure, k, True)
+                if k == limit or short >= 5 or (watch is not None and watch(k, measure)):
+                    break
+                try:
+                    at, length = self._step(at, forward, extra)
+                except np.linalg.LinAlgError:
+                    extra *= 100
+                    if extra > 1e7:
+                        break
+                    continue
+                short = short + 1 if length < 1e-2 else 0
+                extra = max(1.0, extra / 10)
+        return Outcome(best, best_measure, k, False)
+
+    def _step(self, at: Iterate, forward: Forward, extra: float) -> tuple[Iterate, float]:
+        """One predictor-corrector step."""
+        newton = BlockNewton(self.blocks, self.gram, at.state, extra=extra)
+        pairs = Pairs(self, at, forward)
+        system = System(self, newton, at, pairs)
+        mu = forward.mu
+        newton.affine(forward.dual, forward.primal)
+        ahead = system.direction(-at.h * pairs.high * self.has_high, -at.l * pairs.low * self.has_low)
+        alpha = min(1.0, *self._longest(at, pairs, ahead))
+        towards = (1 - alpha) ** 3 * mu
+        newton.corrected(towards, ahead.state, forward.dual, forward.primal)
+        ahead = system.direction(
+            (towards - at.h * pairs.high + ahead.h * ahead.q) * self.has_high,
+            (towards - at.l * pairs.low - ahead.l * ahead.q) * self.has_low,
+        )
+        primal, dual = (min(1.0, FRACTION * alpha) for alpha in self._longest(at, pairs, ahead))
+        state = State(*vars(at.state).values())
+        state.step(ahead.state, primal, dual)
+        q = self.problem.loss.moved(at.q, dual * ahead.q)
+        after = Iterate(state, q, at.h + primal * ahead.h, at.l + primal * ahead.l)
+        return after, min(primal, dual)
+
+    def _longest(self, at: Iterate, pairs: Pairs, ahead: Iterate) -> tuple[float, float]:
+        """The longest primal and dual steps."""
+        primal, dual = (float(steps.min()) for steps in at.state.longest(ahead.state))
+        if self.has_high:
+            primal, dual = min(primal, float(ratio(at.h, ahead.h))), min(dual, float(ratio(pairs.high, -ahead.q)))
+        if self.has_low:
+            primal, dual = min(primal, float(ratio(at.l, ahead.l))), min(dual, float(ratio(pairs.low, ahead.q)))
+        return primal, dual
+
+
+class Forward:
+    """Products and residuals at an iterate."""
+
+    def __init__(self, solver: InteriorPoint, at: Iterate) -> None:
+        self.solver, self.at = solver, at
+        blocks, X, XT = solver.blocks, solver.gram.X, solver.gram.XT
+        state = at.state
+        U = state.u @ XT
+        self.p = np.einsum("bn,bn->n", blocks.mask, U)
+        self.pull = (blocks.mask * at.q) @ X
+        if blocks.side.shape[1]:
+            self.signed = U * blocks.side
+            self.primal = self.signed - state.s
+            self.pull -= (blocks.side * state.a) @ X
+        else:
+            self.signed = self.primal = state.s
+        self.dual = self.pull - state.y
+        high, low = solver._ends(at.q)
+        total = state.complementarity().sum() + float(at.h @ high) + float(at.l @ low)
+        count = state.products * len(state.u) + (solver.has_high + solver.has_low) * len(at.q)
+        self.mu = total / count
+
+    def measure(self) -> Measure:
+        """Objective, bound, violation: all exact at (u, q, a), whatever the residuals."""
+        problem, u = self.solver.problem, self.at.state.u
+        norms = np.sqrt(dots(rows := u.reshape(-1, problem.group), rows)).sum()
+        gauge = np.sqrt(dots(rows := self.pull.reshape(-1, problem.group), rows)).max()
+        bound = -problem.loss.conjugate(self.at.q / max(1.0, gauge))
+        violation = max(0.0, -float(self.signed.min(initial=0.0)))
+        return Measure(problem.loss.value(self.p) + float(norms), bound, violation)
+
+
+class Pairs:
+    """The loss at an iterate: distances to the ends of the interval, its curvature E, and its residual."""
+
+    def __init__(self, solver: InteriorPoint, at: Iterate, forward: Forward) -> None:
+        self.high, self.low = solver._ends(at.q)
+        slope, curvature = solver.problem.loss.conjugate_slopes(at.q)
+        self.E = curvature + at.h / self.high + at.l / self.low
+        self.residual = forward.p - slope - at.h + at.l
+
+
+class System:
+    """Blocks and loss together: from the targets of `newton` and of the interval's ends to a direction."""
+
+    def __init__(self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs) -> None:
+        self.solver, self.newton, self.pairs, self.at = solver, newton, pairs, at
+        gram = solver.gram
+        self.coupling = Coupling(solver.blocks, gram.X, gram.XT, newton.factors, pairs.E + SOFT / solver.problem.loss.weights)
+
+    def direction(self, high: Vector, low: Vector) -> Iterate:
+        """Targets e dh + h de = high (and low alike) at the ends. Refinement takes the regularisation out."""
+        pairs, gram, mask = self.pairs, self.solver.gram, self.solver.blocks.mask
+        R, r = self.newton.right, -pairs.residual + high / pairs.high - low / pairs.low
+        du, dq = self._refined(R, r)
+        state = self.newton.direction(du, du @ gram.XT, (mask * dq) @ gram.X)
+        at = self.at
+        h = (high + at.h * dq) / pairs.high if self.solver.has_high else np.zeros_like(dq)
+        l = (low - at.l * dq) / pairs.low if self.solver.has_low else np.zeros_like(dq)  # noqa: E741
+        return Iterate(state, dq, h, l)
+
+    def _refined(self, R: Matrix, r: Vector) -> tuple[Matrix, Vector]:
+        """Iterative refinement against the true system; raises LinAlgError when that does not help."""
+        gram, mask = self.solver.gram, self.solver.blocks.mask
+        size_R, size_r = np.abs(R).max(), np.abs(r).max()
+        du, dq = self.coupling.solve(R, r)
+        error = np.inf
+        for k in range(REFINEMENTS + 1):
+            dU = du @ gram.XT
+            wrong = R - self.newton.times(du, dU) - (mask * dq) @ gram.X
+            off = r - np.einsum("bn,bn->n", mask, dU) + self.pairs.E * dq
+            now = max(np.abs(wrong).max() / size_R, np.abs(off).max() / size_r)
+            if now <= REFINED or k == REFINEMENTS or now > 0.5 * error:
+                break
+            error = now
+            du_more, dq_more = self.coupling.solve(wrong, off)
+            du, dq = du + du_more, dq + dq_more
+        if not now <= ROUGH:
+            raise np.linalg.LinAlgError("the coupled system could not be solved")
+        return du, dq

@@ -1,0 +1,130 @@
+"""Linear algebra by structure: the Hessians of all blocks at once, and the one matrix that couples them.
+
+Per iteration of an interior point there are B blocks H_b = X' diag(w_b) X + ..., of which only the products with one
+matrix X are ever needed, and the coupling  S = diag(E) + sum_b F_b H_b^-1 F_b',  F_b = diag(mask_b) X. Blocks of one
+pattern share F up to a sign, so their inverses are added first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+from .scaled import Blocks
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+Stack = NDArray[np.float64]
+
+#: Bytes a temporary may take before work is cut into pieces.
+PIECE = 2**28
+
+
+class Gram:
+    """X' diag(w) X for many weights. The products of pairs of columns of X are kept, which makes all of them one matrix
+    product with half the arithmetic; when they would not fit in `memory` bytes, blocks are done one by one."""
+
+    def __init__(self, X: Matrix, memory: float = 1e9) -> None:
+        self.X = X
+        self.XT = np.ascontiguousarray(X.T)
+        n, d = X.shape
+        self.lower = np.tril_indices(d)
+        self.pairs = X[:, self.lower[0]] * X[:, self.lower[1]] if 4 * n * d * (d + 1) <= memory else None
+
+    def weighted(self, weights: Matrix) -> Stack:
+        """(B, d, d) for weights (B, n), lower triangles only."""
+        d = self.X.shape[1]
+        if self.pairs is not None:
+            out = np.zeros((len(weights), d, d))
+            out[:, self.lower[0], self.lower[1]] = weights @ self.pairs
+            return out
+        return np.stack([(self.XT * w) @ self.X for w in weights])
+
+
+def inverse_factors(H: Stack) -> Stack:
+    """L^-1 of the Cholesky factors H = L L', (B, d, d). Raises LinAlgError when one is not positive definite."""
+    return np.linalg.inv(np.linalg.cholesky(H))
+
+
+def apply_inverse(factors: Stack, R: Matrix) -> Matrix:
+    """H_b^-1 R_b for all blocks, R (B, d)."""
+    return np.matmul(np.matmul(factors, R[:, :, None])[:, None, :, 0], factors)[:, 0, :]
+
+
+class Coupling:
+    """Solves  H du + F'dq = R,  F du - E dq = r  for all blocks, given the inverse factors of H.
+
+    Either S (n x n) is formed and factorised, or, when the n samples outnumber the d P' unknowns of the P' patterns, the
+    matrix  blockdiag(C_i^-1) + F' diag(1/E) F  with C_i = sum of the inverses of the copies of pattern i (Woodbury).
+    """
+
+    def __init__(self, blocks: Blocks, X: Matrix, XT: Matrix, factors: Stack, E: Vector) -> None:
+        self.blocks, self.X, self.XT, self.factors, self.E = blocks, X, XT, factors, E
+        self.roots, self.masks = pattern_roots(blocks, factors)
+        n, d = X.shape
+        self.tall = n > d * len(self.roots)
+        if self.tall:
+            self._narrow()
+        else:
+            self._wide()
+
+    def _wide(self) -> None:
+        """S, piece by piece."""
+        n, d = self.X.shape
+        S = np.zeros((n, n))
+        step = max(1, PIECE // (8 * n * d))
+        for at in range(0, len(self.roots), step):
+            piece = slice(at, at + step)
+            Y = np.matmul(self.roots[piece], self.XT)
+            Y *= self.masks[piece, None, :]
+            Y = Y.reshape(-1, n)
+            S += Y.T @ Y
+        S[np.diag_indices(n)] += self.E
+        self.factor = _cholesky(S)
+
+    def _narrow(self) -> None:
+        """I + R'F' diag(1/E) F R, where C_i = R_i R_i': as small as the patterns allow, and never worse than S."""
+        n, d = self.X.shape
+        A = np.matmul(self.roots, self.XT) * (self.masks / np.sqrt(self.E))[:, None, :]
+        self.A = A.reshape(-1, n)
+        M = self.A @ self.A.T
+        M[np.diag_indices(len(M))] += 1
+        self.factor = _cholesky(M)
+
+    def schur(self, r: Vector) -> Vector:
+        """S^-1 r."""
+        if not self.tall:
+            return dpotrs(self.factor, r, lower=1)[0]
+        root = np.sqrt(self.E)
+        scaled = r / root
+        return (scaled - self.A.T @ dpotrs(self.factor, self.A @ scaled, lower=1)[0]) / root
+
+    def solve(self, R: Matrix, r: Vector) -> tuple[Matrix, Vector]:
+        """du, dq, with the regularised H."""
+        first = apply_inverse(self.factors, R)
+        mask = self.blocks.mask
+        dq = self.schur(np.einsum("bn,bn->n", mask, first @ self.XT) - r)
+        return first - apply_inverse(self.factors, (mask * dq) @ self.X), dq
+
+
+def pattern_roots(blocks: Blocks, factors: Stack) -> tuple[Stack, Matrix]:
+    """For every pattern present R' with R R' = the sum of its copies' inverses, and its mask."""
+    first = np.flatnonzero(np.diff(blocks.pattern, prepend=-1))
+    roots = factors[first].copy()
+    twice = np.flatnonzero(np.diff(np.append(first, len(blocks.pattern))) == 2)
+    if len(twice):
+        one, two = factors[first[twice]], factors[first[twice] + 1]
+        total = np.matmul(one.transpose(0, 2, 1), one) + np.matmul(two.transpose(0, 2, 1), two)
+        diagonal = np.einsum("bii->bi", total)
+        diagonal += 1e-15 * diagonal.sum(axis=1, keepdims=True)
+        roots[twice] = np.linalg.cholesky(total).transpose(0, 2, 1)
+    return roots, blocks.mask[first]
+
+
+def _cholesky(S: Matrix) -> Matrix:
+    """The lower factor, in place. Raises LinAlgError."""
+    factor, info = dpotrf(S.T, lower=1, overwrite_a=1, clean=0)
+    if info:
+        raise np.linalg.LinAlgError("the coupling matrix is not positive definite")
+    return factor

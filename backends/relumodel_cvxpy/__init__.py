@@ -1,0 +1,1 @@
+"""CVXPY as a backend: the way to every solver that CVXPY knows."""
