@@ -48,10 +48,11 @@ def test_degenerate_data(problem):
 @pytest.mark.parametrize("scale", [1e-8, 1e-4, 1e4, 1e8])
 @pytest.mark.parametrize("columns", ["all", "one"])
 def test_features_of_any_scale(model, scale, columns):
-    """No crash, a feasible point, a valid bound and an honest status; on the whole matrix usually an optimum as well."""
+    """A feasible point, a valid bound and an honest status always; a small gap too."""
     X, y = example(model)
     factors = np.full(2, scale) if columns == "all" else np.array([1.0, scale])
     solution = check(model.compile(X * factors, y, patterns=rm.EnumeratePatterns()).solve())
+    assert solution.gap < (1e-4 if scale < 1e8 else 0.1)
     network = solution.network()
     assert network.objective(model, X * factors, y) == pytest.approx(solution.objective, rel=1e-6)
 

@@ -30,10 +30,10 @@ FRACTION = 0.99
 FEASIBLE = 1e-9
 
 #: Refinement stops at this relative residual, or after so many steps.
-REFINED, REFINEMENTS = 1e-9, 4
+REFINED, REFINEMENTS = 1e-5, 6
 
 #: A direction with a larger residual is not taken; the regularisation is raised instead.
-ROUGH = 1e-3
+ROUGH = 0.1
 
 #: What is added to the curvature of a sample, as a share of its weight's inverse; refinement takes it out again.
 SOFT = 1e-10
@@ -141,7 +141,7 @@ class InteriorPoint:
         """One predictor-corrector step."""
         newton = BlockNewton(self.blocks, self.gram, at.state, extra=extra)
         pairs = Pairs(self, at, forward)
-        system = System(self, newton, at, pairs)
+        system = System(self, newton, at, pairs, forward.total)
         mu = forward.mu
         newton.affine(forward.dual, forward.primal)
         ahead = system.direction(-at.h * pairs.high * self.has_high, -at.l * pairs.low * self.has_low)
@@ -189,6 +189,7 @@ class Forward:
         high, low = solver._ends(at.q)
         total = state.complementarity().sum() + float(at.h @ high) + float(at.l @ low)
         count = state.products * len(state.u) + (solver.has_high + solver.has_low) * len(at.q)
+        self.total = total
         self.mu = total / count
 
     def measure(self) -> Measure:
@@ -214,8 +215,8 @@ class Pairs:
 class System:
     """Blocks and loss together: from the targets of `newton` and of the interval's ends to a direction."""
 
-    def __init__(self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs) -> None:
-        self.solver, self.newton, self.pairs, self.at = solver, newton, pairs, at
+    def __init__(self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs, total: float) -> None:
+        self.solver, self.newton, self.pairs, self.at, self.total = solver, newton, pairs, at, total
         gram = solver.gram
         self.coupling = Coupling(solver.blocks, gram.X, gram.XT, newton.factors, pairs.E + SOFT / solver.problem.loss.weights)
 
@@ -233,14 +234,13 @@ class System:
     def _refined(self, R: Matrix, r: Vector) -> tuple[Matrix, Vector]:
         """Iterative refinement against the true system; raises LinAlgError when that does not help."""
         gram, mask = self.solver.gram, self.solver.blocks.mask
-        size_R, size_r = np.abs(R).max(), np.abs(r).max()
         du, dq = self.coupling.solve(R, r)
         error = np.inf
         for k in range(REFINEMENTS + 1):
             dU = du @ gram.XT
             wrong = R - self.newton.times(du, dU) - (mask * dq) @ gram.X
             off = r - np.einsum("bn,bn->n", mask, dU) + self.pairs.E * dq
-            now = max(np.abs(wrong).max() / size_R, np.abs(off).max() / size_r)
+            now = self._worth(wrong, off, du, dq)
             if now <= REFINED or k == REFINEMENTS or now > 0.5 * error:
                 break
             error = now
@@ -249,3 +249,9 @@ class System:
         if not now <= ROUGH:
             raise np.linalg.LinAlgError("the coupled system could not be solved")
         return du, dq
+
+    def _worth(self, wrong: Matrix, off: Vector, du: Matrix, dq: Vector) -> float:
+        """What the residuals of a direction are worth in the objective, against the complementarity there is."""
+        at = self.at
+        lost = np.abs(off) @ (np.abs(at.q) + np.abs(dq)) + (np.abs(wrong) * (np.abs(at.state.u) + np.abs(du))).sum()
+        return float(lost / self.total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ENTRIES = 1 << 22
+ENTRIES = 1 << 20
 
 
 def chunks(rows: int, width: int) -> list[slice]:

@@ -56,6 +56,48 @@ def test_repeating_a_pattern_changes_nothing(problem):
     assert once.bound <= twice.objective * (1 + 1e-9)
 
 
+def _permuted_samples(model, X, y):
+    order = np.random.default_rng(0).permutation(len(X))
+    return model, X[order], y[order]
+
+
+def _permuted_features(model, X, y):
+    return model, X[:, ::-1], y
+
+
+def _mirrored(model, X, y):
+    return model, -X, y
+
+
+def _negated_targets(model, X, y):
+    return model, X, -y
+
+
+def _rotated(model, X, y):
+    """The 2-norm of a block does not see a rotation of the features."""
+    if isinstance(model.penalty, rm.PathNorm):
+        return model, X, y
+    return model, X @ np.linalg.qr(np.random.default_rng(0).standard_normal((X.shape[1],) * 2))[0], y
+
+
+def _rescaled(model, X, y):
+    """X u = (c X)(u / c): features c times as large are as good as a penalty c times as small."""
+    if model.network.bias:
+        return model, X, y
+    return rm.Model(model.network, model.loss, type(model.penalty)(32 * model.penalty.beta)), 32 * X, y
+
+
+@pytest.mark.parametrize(
+    "change", [_permuted_samples, _permuted_features, _mirrored, _negated_targets, _rotated, _rescaled], ids=lambda f: f.__name__
+)
+@given(problem=problems(models=SELF_GATED))
+def test_data_that_say_the_same_have_the_same_optimum(change, problem):
+    first, second = (m.compile(X, y, patterns=rm.EnumeratePatterns()).solve() for m, X, y in (problem, change(*problem)))
+    assert first.bound <= second.objective * (1 + 1e-9) + 1e-12
+    assert second.bound <= first.objective * (1 + 1e-9) + 1e-12
+    assert first.status == second.status == "optimal"
+
+
 def solve_exactly(loss, penalty, X, y, network=None):
     return rm.Model(network or rm.TwoLayer(rm.ReLU()), loss, penalty).compile(X, y, patterns=rm.EnumeratePatterns()).solve()
 

@@ -2,10 +2,10 @@ from math import comb
 
 import numpy as np
 import pytest
-from data_strategies import matrices
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_strategies import matrices
 from relumodel.patterns import pattern_bound
 from relumodel.patterns.arrangement import arrangement, cell_bound, readable
 

@@ -4,12 +4,12 @@ from math import comb
 
 import numpy as np
 import pytest
-from data_strategies import matrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import relumodel as rm
+from data_strategies import matrices
 from relumodel.patterns import EnumeratePatterns, pattern_bound
 
 

@@ -38,7 +38,7 @@ def test_torch_modules(bias):
 def test_torch_modules_of_another_depth():
     torch = pytest.importorskip("torch")
     linear = torch.nn.Linear
-    with pytest.raises(rm.InputError, match="exactly two Linear layers.*Sequential has 3: 2 -> 4, 4 -> 4, 4 -> 1"):
+    with pytest.raises(rm.InputError, match=r"exactly two Linear layers.*Sequential has 3: 2 -> 4, 4 -> 4, 4 -> 1"):
         hidden_layer(torch.nn.Sequential(linear(2, 4), linear(4, 4), linear(4, 1)))
     with pytest.raises(rm.InputError, match="ReLU has 0: none"):
         hidden_layer(torch.nn.ReLU())

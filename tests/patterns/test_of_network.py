@@ -3,11 +3,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from data_strategies import matrices
 from hypothesis import given
 from hypothesis import strategies as st
 
 import relumodel as rm
+from data_strategies import matrices
 from relumodel.patterns import PatternsOf, PatternStrategy
 from relumodel.patterns.witness import find_witnesses, is_strict
 
@@ -49,7 +49,7 @@ def test_biases():
     with_bias, without = network([[1.0], [-0.5]], bias=True), network([[-1.0]])
     assert PatternsOf(with_bias).find(X, True).D.ravel().tolist() == [False, True, True]
     assert PatternsOf(without).find(X, True).D.ravel().tolist() == [True, False, False]
-    with pytest.raises(rm.InputError, match="The network has a bias but the model has none; .*bias=True"):
+    with pytest.raises(rm.InputError, match=r"The network has a bias but the model has none; .*bias=True"):
         PatternsOf(with_bias).find(x, False)
 
 

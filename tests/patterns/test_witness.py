@@ -1,14 +1,14 @@
 import numpy as np
-from data_strategies import matrices
 from hypothesis import given
 
+from data_strategies import matrices
 from relumodel.patterns import EnumeratePatterns
 from relumodel.patterns.witness import find_witnesses, is_strict
 
 
 def test_strict_means_beyond_rounding():
     X = np.array([[1.0, 1.0], [0.0, 0.0]])
-    vectors = np.array([[1.0, 1.0], [1.0, -1.0], [1.0, -1.0 + 1e-15], [1.0, -1.0 + 1e-12]])
+    vectors = np.array([[1.0, 1.0], [1.0, -1.0], [1.0, -1.0 + 5e-16], [1.0, -1.0 + 1e-12]])
     D = X @ vectors.T >= 0
     assert is_strict(X, vectors, D).tolist() == [True, False, False, True]
     assert is_strict(X, vectors, ~D).tolist() == [False] * 4
