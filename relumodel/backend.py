@@ -26,7 +26,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -223,9 +222,16 @@ def check_protocol(backend: Any) -> None:
         )
 
 
+def plug_ins() -> list[Any]:
+    """The entry points of the group "relumodel.backends"."""
+    from importlib.metadata import entry_points  # here, because it is slow to import
+
+    return list(entry_points(group="relumodel.backends"))
+
+
 def names() -> list[str]:
     """The names of all known backends, registered ones first."""
-    return list(dict.fromkeys([*_registered, *(e.name for e in entry_points(group="relumodel.backends"))]))
+    return list(dict.fromkeys([*_registered, *(e.name for e in plug_ins())]))
 
 
 def find(name: str) -> Backend:
@@ -233,7 +239,7 @@ def find(name: str) -> Backend:
     if name in _registered:
         return _registered[name]
     if name not in _loaded:
-        entries = [e for e in entry_points(group="relumodel.backends") if e.name == name]
+        entries = [e for e in plug_ins() if e.name == name]
         if not entries:
             raise BackendError(f"There is no backend {name!r}; known are {', '.join(names())}, or pass an instance.")
         try:

@@ -110,7 +110,11 @@ def _backends(arguments: argparse.Namespace) -> int:
 
 
 def _check_backend(arguments: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from .testing import check_backend
+
+    report = check_backend(arguments.name, raise_on_failure=False)
+    print(report)
+    return DONE if report.ok else NOT_REACHED
 
 
 def _solve(arguments: argparse.Namespace) -> int:

@@ -182,7 +182,7 @@ class L1(Perturbation):
         usable = (sorted_heights > root) & (sorted_heights > 0)
         last = xp.sum(xp.astype(usable, xp.int64), axis=-1) - 1
         a = xp.take_along_axis(root, xp.where(last >= 0, last, 0 * last)[:, None], axis=-1)[:, 0]
-        a = positive(xp.where(last >= 0, a, 0 * a))
+        a = positive(xp.where(last >= 0, a, sorted_heights[:, 0]))  # nothing is cut when t = 0
         ceiling = xp.where(live, a[:, None] * inverse, abs(Q))
         return xp.sign(Q) * xp.where(abs(Q) < ceiling, abs(Q), ceiling)
 

@@ -39,7 +39,7 @@ def entry_points(monkeypatch):
             return self.loads
 
     def install(**plugins):
-        monkeypatch.setattr(backend, "entry_points", lambda group: [Entry(*item) for item in plugins.items()])
+        monkeypatch.setattr(backend, "plug_ins", lambda: [Entry(*item) for item in plugins.items()])
         monkeypatch.setattr(backend, "_loaded", {})
 
     return install

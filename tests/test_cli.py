@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -60,6 +61,26 @@ class TestBackends:
         monkeypatch.setattr("relumodel.backend._registered", {"absent": Absent()})
         assert cli.main(["backends"]) == 0
         assert "absent      not available: no licence" in capsys.readouterr().out
+
+
+class TestCheckBackend:
+    def test_a_good_one_passes(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["check-backend", "clarabel"]) == 0
+        assert re.match(r"backend clarabel: \d+ passed, 0 failed", capsys.readouterr().out)
+
+    def test_a_bad_one_is_reported(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("relumodel.backend._registered", {"lazy": Lazy("solved")})
+        assert cli.main(["check-backend", "lazy"]) == 1
+        assert "FAILED   soft_threshold" in capsys.readouterr().out
+
+    def test_an_unknown_one_is_an_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["check-backend", "none"]) == 2
+        assert "There is no backend 'none'" in capsys.readouterr().err
+
+    def test_an_absent_one_is_an_error(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("relumodel.backend._registered", {"absent": Absent()})
+        assert cli.main(["check-backend", "absent"]) == 2
+        assert "no licence" in capsys.readouterr().err
 
 
 class TestSolve:

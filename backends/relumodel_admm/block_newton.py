@@ -25,7 +25,7 @@ Matrix = NDArray[np.float64]
 #: What is added to the Hessian of a block, as a share of its norm's curvature; refinement against the true Hessian takes
 #: it out again. Without it the radial direction of an active block has a curvature of the order of mu, and elimination
 #: loses all digits; with it the direction is held by what couples the blocks.
-REGULARISATION = 1e-4
+REGULARISATION = 1e-6
 
 
 @dataclass

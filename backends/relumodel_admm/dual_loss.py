@@ -28,6 +28,11 @@ Pair = tuple[Vector, Vector]
 #: Beyond this an end of the dual interval counts as infinite.
 FAR = 1e100
 
+import os
+EPS = float(os.environ.get("STEEP", "1e-12"))
+#: In one step the distance to a steep end shrinks at most by exp(-SHRINK).
+SHRINK = 4.0
+
 
 @singledispatch
 def conjugate_slopes(loss: Any, m: Vector) -> Pair:
@@ -86,6 +91,8 @@ class DualLoss:
         finite = ends[np.isfinite(ends)]
         with np.errstate(divide="ignore"):
             steep = bool(len(finite)) and not np.isfinite(conjugate_slopes(function.loss, finite)[0]).any()
+        if steep:
+            ends = ends + EPS * np.array([1, -1]); steep = False
         return cls(function.loss, function.tau[live], weights, ends[0] * weights, ends[1] * weights, steep)
 
     def value(self, p: Vector) -> float:
@@ -119,6 +126,6 @@ class DualLoss:
         with np.errstate(over="ignore"):
             return np.where(
                 step > 0,
-                self.high - up * np.exp(-np.maximum(step, 0) / up),
-                self.low + down * np.exp(np.minimum(step, 0) / down),
+                self.high - up * np.exp(-np.clip(step / up, 0, SHRINK)),
+                self.low + down * np.exp(np.clip(step / down, -SHRINK, 0)),
             )

@@ -20,6 +20,9 @@ Stack = NDArray[np.float64]
 #: Bytes a temporary may take before work is cut into pieces.
 PIECE = 2**28
 
+#: The narrow form pays, and is worth its lower accuracy, when there are this many times more samples than unknowns.
+TALL = 3
+
 
 class Gram:
     """X' diag(w) X for many weights. The products of pairs of columns of X are kept, which makes all of them one matrix
@@ -63,7 +66,7 @@ class Coupling:
         self.blocks, self.X, self.XT, self.factors, self.E = blocks, X, XT, factors, E
         self.roots, self.masks = pattern_roots(blocks, factors)
         n, d = X.shape
-        self.tall = n > d * len(self.roots)
+        self.tall = n > TALL * d * len(self.roots)
         if self.tall:
             self._narrow()
         else:

@@ -147,7 +147,7 @@ def _solve(compiled: CompiledProgram, solver: str, settings: dict[str, Any], opt
     try:
         problem.unpack_results(answer, chain, inverse)
     except cp.error.SolverError as error:
-        return options.stopped or "failed", f"CVXPY: {error}", False
+        return options.stopped or "failed", f"CVXPY: {options.stopped or error}", False
     status = STATUS.get(problem.status, "failed")
     if status == "iteration limit" and options.remaining() == 0:
         status = "time limit"

@@ -10,7 +10,6 @@ dimension lower. (Zaslavsky 1975, the recursion; Edelsbrunner 1987, ch. 7, arran
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from .arrangement import PARALLEL_TOLERANCE
@@ -31,7 +30,9 @@ def interior_points(normals: NDArray[np.float64], blur: NDArray[np.float64]) -> 
         return _orthants(normals)
     if rank == 2:
         return _sectors(normals)
-    order = scipy.linalg.qr(normals.T, mode="r", pivoting=True)[1]  # independent ones first
+    from scipy.linalg import qr  # here, because importing relumodel should not wait for it
+
+    order = qr(normals.T, mode="r", pivoting=True)[1]  # independent ones first
     normals, blur = normals[order], blur[order]
     points = [_orthants(normals[:rank])]
     points += [_along_cuts(normals[:j], blur[:j], normals[j]) for j in range(rank, count)]
@@ -60,7 +61,9 @@ def _sectors(normals: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _along_cuts(normals: NDArray[np.float64], blur: NDArray[np.float64], cut: NDArray[np.float64]) -> NDArray[np.float64]:
     """A point above the hyperplane `cut` in each cell of `normals` (j, r) that it cuts; their negatives lie below."""
-    basis = scipy.linalg.qr(cut[:, None])[0][:, 1:]
+    from scipy.linalg import qr
+
+    basis = qr(cut[:, None])[0][:, 1:]
     restricted = normals @ basis
     length = np.linalg.norm(restricted, axis=1)
     restricted, blur = restricted / length[:, None], blur / length

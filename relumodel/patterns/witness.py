@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
 from .arrangement import Arrangement, arrangement
 from .chunks import chunks
@@ -58,6 +57,8 @@ def find_witnesses(X: NDArray[np.float64], D: NDArray[np.bool_], reduced: Arrang
 
 def _widest(normals: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """The b in the unit cube with the largest smallest target * (normals b); zero when that is not positive."""
+    from scipy.optimize import linprog  # here, because it costs as much to import as all the rest
+
     count, rank = normals.shape
     found = linprog(
         np.append(np.zeros(rank), -1.0),

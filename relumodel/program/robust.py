@@ -115,7 +115,8 @@ class RobustLoss(Function):
             # c = |s| + b with lam = w phi'(c): while s moves, c + lam = |s0| + b; once s = 0, c = b and lam is w phi'(b)
             start = abs(s0) + b[self.group]
             moving = start - loss.prox(start, weights)
-            return xp.where(moving < abs(s0), moving, weights * loss.slope(b[self.group] + 0 * s0))
+            # (at b = 0 the slope of a kink may be any; |s0| is the least that keeps s = 0)
+            return xp.where(moving < abs(s0), moving, xp.maximum(abs(s0), weights * loss.slope(b[self.group] + 0 * s0)))
 
         def pulled(b: Any) -> Any:
             return self.ball.prox(Q0, segment_sum(steps(b), self.group, self.groups))

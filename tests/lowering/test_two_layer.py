@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import relumodel as rm
@@ -35,6 +35,7 @@ def test_no_network_beats_the_bound_of_an_exact_program(problem, seed):
         assert bound <= network.objective(model, X, y) + 1e-9
 
 
+@settings(max_examples=20)
 @given(problems())
 def test_leaving_patterns_out_never_helps(problem):
     model, X, y = problem
@@ -46,6 +47,7 @@ def test_leaving_patterns_out_never_helps(problem):
         assert restricted.guarantee.kind == "upper bound"
 
 
+@settings(max_examples=15)
 @given(problems())
 def test_repeating_a_pattern_changes_nothing(problem):
     model, X, y = problem
@@ -87,6 +89,7 @@ def _rescaled(model, X, y):
     return rm.Model(model.network, model.loss, type(model.penalty)(32 * model.penalty.beta)), 32 * X, y
 
 
+@settings(max_examples=12)
 @pytest.mark.parametrize(
     "change", [_permuted_samples, _permuted_features, _mirrored, _negated_targets, _rotated, _rescaled], ids=lambda f: f.__name__
 )
