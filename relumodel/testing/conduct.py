@@ -13,7 +13,7 @@ from ..networks import ReLU, TwoLayer
 from ..patterns import SamplePatterns
 from ..penalties import PathNorm, Penalty, WeightDecay
 from ..program.program import Program
-from .bench import Bench, Case, FailedError, Handed, Run, SkippedError, demand, hand_over
+from .bench import Bench, Case, Handed, Run, SkippedError, demand, hand_over
 from .kit import check
 
 
@@ -59,7 +59,10 @@ def repeatable(bench: Bench) -> None:
 
 @check("certified", "relumodel proves the gap that was asked for from the backend's answer")
 def certified(bench: Bench) -> None:
-    solution = _example(_penalty(bench), n=20, d=3, P=10).solve(backend=bench.backend, tol=bench.tol)
+    program = _example(_penalty(bench), n=20, d=3, P=10)
+    if bench.call(hand_over(program, bench.backend)).answer.dual is None:
+        raise SkippedError("it returns no dual, so its bounds come from the point alone")
+    solution = program.solve(backend=bench.backend, tol=bench.tol)
     demand(solution.gap <= 10 * bench.tol, f"the gap is {solution.gap:.2e}; {bench.tol:.0e} was asked for ({solution.message})")
 
 
@@ -70,7 +73,7 @@ def warm_start(bench: Bench) -> None:
         for value in (0.0, 3.0):
             run = bench.call(handed, warm_start=np.full(handed.size, value))
             demand(not run.changed, f"{case.name}: it changed {', '.join(run.changed[:3])}")
-            error = abs(case.program.objective(handed.point(run.x)) - case.optimum)
+            error = abs(bench.program(case).objective(handed.point(run.x)) - case.optimum)
             demand(error <= bench.slack * max(1.0, abs(case.optimum)), f"{case.name}: from {value:g} it ends {error:.2e} off")
 
 
@@ -97,16 +100,15 @@ def progress_units(bench: Bench) -> None:
 @check("time_limit", "it stops at the time limit and says so")
 def time_limit(bench: Bench) -> None:
     handed, needed = _slow(bench)
-    for attempt in (1, 2):  # once more, in case the machine was busy
-        limit = needed / 8
+    limit = needed / 8
+    for attempt in (1, 2, 3):  # again, in case the machine was busy
         run = bench.call(handed, time_limit=limit)
         said = f"it returned after {run.elapsed:.2f} s with status {run.answer.status!r}"
         late = run.elapsed > limit + 0.5 * (needed - limit)
-        if late and attempt == 2:
-            raise FailedError(f"limited to {limit:.2f} s, where the whole solve takes {needed:.2f} s, {said}")
-        if not late:
-            demand(run.answer.status == "time limit" or run.elapsed <= 2 * limit, f"limited to {limit:.2f} s, {said}")
+        quiet_about_it = run.answer.status != "time limit" and run.elapsed > 2 * limit
+        if not late and not quiet_about_it:
             return
+        demand(attempt < 3, f"limited to {limit:.2f} s, where the whole solve takes {needed:.2f} s, {said}")
 
 
 def _slow(bench: Bench) -> tuple[Handed, float]:
@@ -128,7 +130,7 @@ def _some(bench: Bench) -> list[Case]:
     cases = bench.cases()
     if not cases:
         raise SkippedError("it can take none of the programs")
-    kinds = {case.program.kinds: case for case in cases}
+    kinds = {bench.program(case).kinds: case for case in cases}
     return list(kinds.values())
 
 

@@ -62,11 +62,13 @@ def run(bench: Bench, problem: ConicForm) -> Run:
 
 
 def right(bench: Bench, answer: Known) -> None:
-    """x and, where the backend returns one, z are the known ones."""
+    """x is the known one and, where the backend returns them, so are z and the objective."""
     done = run(bench, answer.form)
     allowed = 10 * bench.slack**0.5
     off = float(np.abs(done.x - answer.x).max())
     demand(off <= allowed, f"x = {_few(done.x)}; the solution is {_few(answer.x)}")
+    said, true = done.answer.objective, answer.form.objective(done.x)
+    demand(said is None or abs(said - true) <= bench.slack * max(1.0, abs(true)), f"it reports objective {said}; it is {true:.8g}")
     if done.answer.dual is not None:
         z = np.asarray(done.answer.dual, dtype=np.float64)
         demand(z.shape == answer.z.shape, f"the dual has shape {z.shape}; the form has {len(answer.z)} rows")

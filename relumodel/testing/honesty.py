@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend import RAW_STATUSES, ConicForm
+from ..backend import RAW_STATUSES, ConicForm, Program
 from ..conic.form import cone_violation
 from .bench import Bench, Case, FailedError, Run, SkippedError, demand
 from .kit import check
@@ -58,7 +58,7 @@ def honest_status(bench: Bench) -> None:
         status = run.answer.status
         demand(status in ("solved", "inaccurate"), f"status {status!r} ({run.answer.message}) on a program of a few rows")
         point, scale = run.handed.point(run.x), max(1.0, abs(case.optimum))
-        error = max(abs(case.program.objective(point) - case.optimum) / scale, case.program.violation(point))
+        error = max(abs(bench.program(case).objective(point) - case.optimum) / scale, bench.program(case).violation(point))
         demand(status != "solved" or error <= bench.slack, f"it says 'solved' at an error of {error:.2e}")
 
     _everywhere(bench, judge)

@@ -63,7 +63,7 @@ def finds(known: Case, bench: Bench) -> None:
     run = bench.solved(known)
     point = run.handed.point(run.x)
     scale = max(1.0, abs(known.optimum))
-    violation, objective = known.program.violation(point), known.program.objective(point)
+    violation, objective = bench.program(known).violation(point), bench.program(known).objective(point)
     demand(violation <= bench.slack, f"the point leaves the cones by {violation:.2e}")
     demand(
         abs(objective - known.optimum) <= bench.slack * scale,

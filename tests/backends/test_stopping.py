@@ -1,0 +1,160 @@
+"""Stopped early, by a callback, the clock or Ctrl-C: still a feasible point, a valid bound and an honest status."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import relumodel as rm
+from data_strategies import example
+from relumodel import backend as registry
+
+WITH_CALLBACK = ["clarabel", "scs", "highs"]
+WITH_CLOCK = ["clarabel", "scs", "highs", "cvxpy"]
+
+
+def program(n=40, loss=None, penalty=None, patterns=20):
+    """A linear program, which every backend takes, unless asked otherwise."""
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), True), loss or rm.Hinge(), penalty or rm.PathNorm(1e-3))
+    return model.compile(*example(model, n=n, d=5), patterns=rm.SamplePatterns(patterns, seed=0))
+
+
+def check(solution):
+    """What holds however early it was stopped."""
+    best = solution.program.solve(backend="clarabel").objective
+    assert solution.violation == 0
+    assert solution.objective == solution.program.objective(solution.point)
+    assert solution.bound <= best * (1 + 1e-7)
+    assert solution.objective >= best * (1 - 1e-6)
+    assert np.isfinite(solution.bound)
+    return solution
+
+
+@pytest.mark.parametrize("name", WITH_CALLBACK)
+def test_a_callback_can_stop(name):
+    seen = []
+    solution = check(program().solve(backend=name, callback=lambda progress: seen.append(progress) or True))
+    assert solution.status == "interrupted"
+    assert len(seen) == 1
+    assert solution.history[0] == seen[0]
+
+
+def test_a_callback_can_stop_the_active_set_method():
+    """HiGHS's method for quadratic programs has no way out of its own."""
+    solution = check(program(80, rm.Squared()).solve(backend="highs", callback=lambda progress: True))
+    assert solution.status == "interrupted"
+    assert "active-set method" in solution.message
+
+
+@pytest.mark.parametrize("name", WITH_CALLBACK)
+def test_errors_in_a_callback_reach_the_user(name):
+    def callback(progress):
+        raise ZeroDivisionError("in my callback")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ZeroDivisionError, match="in my callback"):
+        program().solve(backend=name, callback=callback)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert program().solve(backend=name).status == "optimal"  # nothing is left behind
+
+
+@pytest.mark.parametrize("name", WITH_CALLBACK)
+def test_progress_is_in_the_programs_units(name):
+    solution = program().solve(backend=name)
+    assert solution.history
+    assert [line.iteration for line in solution.history] == sorted(line.iteration for line in solution.history)
+    last = [line.objective for line in solution.history if np.isfinite(line.objective)][-1:]
+    assert last == pytest.approx([solution.objective] * len(last), rel=1e-2)
+    assert bool(last) == (name != "highs")  # which tells nobody before the end
+
+
+@pytest.mark.parametrize("name", WITH_CLOCK)
+def test_a_tiny_time_limit(name):
+    solution = check(program(120).solve(backend=name, time_limit=1e-3))
+    assert solution.status in ("time limit", "optimal")
+    assert solution.status == "time limit" or name != "scs"
+
+
+@pytest.mark.parametrize("name", WITH_CLOCK)
+def test_a_generous_time_limit_changes_nothing(name):
+    small = program()
+    np.testing.assert_array_equal(small.solve(backend=name, time_limit=1e3).point, small.solve(backend=name).point)
+
+
+def test_ecos_refuses_a_time_limit_before_solving():
+    with pytest.raises(rm.BackendError, match="Backend 'ecos' has no time limit; leave time_limit out, or use one") as caught:
+        program().solve(backend="ecos", time_limit=10)
+    able = str(caught.value).partition("that keeps it: ")[2].rstrip(".").split(", ")
+    assert set(WITH_CLOCK) <= set(able)
+    assert "ecos" not in able
+
+
+# A child process: solve something long, say when it starts, and say what came out after Ctrl-C.
+CHILD = """
+import signal, sys, threading, time
+import numpy as np
+import relumodel as rm
+from relumodel import backend as registry
+
+name, loss, penalty, n, options = sys.argv[1], eval(sys.argv[2]), eval(sys.argv[3]), int(sys.argv[4]), eval(sys.argv[5])
+rng = np.random.default_rng(0)
+X = rng.standard_normal((n, 12))
+y = np.where(X[:, 0] * X[:, 1] > 0, 1.0, -1.0)
+program = rm.Model(rm.TwoLayer(rm.ReLU(), True), loss, penalty).compile(X, y, patterns=rm.SamplePatterns(50, seed=0))
+solver = registry.find(name)
+inner = solver.solve
+
+def solve(problem, options):
+    print("started", flush=True)
+    return inner(problem, options)
+
+solver.solve = solve
+before = signal.getsignal(signal.SIGINT)
+solution = program.solve(backend=solver, tol=1e-9, **options)
+assert signal.getsignal(signal.SIGINT) is before, "the handler was not put back"
+assert solution.violation == 0 and solution.bound <= solution.objective
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print(f"status={solution.status} point={bool(solution.point.any())}")
+"""
+
+INTERRUPTED = [
+    # backend, loss, penalty, samples, options, whether it still has a point; cvxpy waits for most of its solvers
+    ("clarabel", "rm.Hinge()", "rm.WeightDecay(1e-3)", 500, "{}", True),
+    ("ecos", "rm.Hinge()", "rm.WeightDecay(1e-3)", 400, "{}", True),
+    ("scs", "rm.Hinge()", "rm.WeightDecay(1e-4)", 300, "{}", True),
+    ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 400, "{}", False),
+    ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 300, "{'solver': 'simplex'}", False),
+    ("highs", "rm.Squared()", "rm.PathNorm(1e-2)", 250, "{}", False),
+    ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-3)", 150, "{'solver': 'CLARABEL'}", True),
+    ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-4)", 200, "{'solver': 'SCS'}", False),
+    ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-3)", 300, "{'solver': 'ECOS'}", False),
+]
+
+
+@pytest.mark.parametrize(("name", "loss", "penalty", "n", "options", "point"), INTERRUPTED)
+def test_ctrl_c(name, loss, penalty, n, options, point):
+    """A Solution with status "interrupted", Ctrl-C working as before afterwards; nothing lost that the solver kept."""
+    command = [sys.executable, "-c", CHILD, name, loss, penalty, str(n), options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout.readline() == "started\n"
+            # in mid-solve: past what the backend prepares, before it can be done
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(3.0 if name == "cvxpy" else 1.0)
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=60)
+        finally:
+            child.kill()
+    assert err == ""
+    assert out.splitlines()[-1] == f"status=interrupted point={point}"
+
+
+def test_the_names_above_are_those_there_are():
+    """No backend is left out of these tests silently."""
+    tested = {"admm", "torch", *(case[0] for case in INTERRUPTED)}
+    assert {info.name for info in rm.backends() if info.available} <= tested
+    assert all(getattr(registry.find(name), "keeps_time_limit", True) for name in WITH_CLOCK)
