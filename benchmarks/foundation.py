@@ -51,8 +51,7 @@ def row(what: str, figure: str, goal: str) -> None:
 
 def cvxpy_problem(X: np.ndarray, y: np.ndarray, D: np.ndarray, beta: float, vectorised: bool) -> cp.Problem:
     """The same program written by hand: one matrix variable, or one expression a block."""
-    n, d = X.shape
-    P = D.shape[1]
+    d, P = X.shape[1], D.shape[1]
     T = 2.0 * D - 1
     if vectorised:
         V, W = cp.Variable((d, P)), cp.Variable((d, P))

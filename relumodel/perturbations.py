@@ -54,7 +54,7 @@ class Perturbation(Declared):
         if np.ndim(radius) == 0:
             object.__setattr__(self, "radius", number(radius, "The radius", low=0))
         else:
-            object.__setattr__(self, "radius", tuple(number(r, "Every radius", low=0) for r in radius))
+            object.__setattr__(self, "radius", tuple(number(r, "Every radius", low=0) for r in np.asarray(radius, dtype=object)))
         fixed = (self.fixed,) if isinstance(self.fixed, int | str) else tuple(self.fixed)
         for column in fixed:
             if isinstance(column, bool) or not (isinstance(column, str) or hasattr(column, "__index__")):
@@ -216,26 +216,25 @@ class L2(Perturbation):
         return xp.sqrt(xp.sum(xp.where(r > 0, G / xp.where(r > 0, r, 1.0 + 0 * r), 0 * G) ** 2, axis=-1))
 
     def prox(self, Q: Any, t: Any, r: Any) -> Any:
-        """p_j = q_j / (1 + t r_j^2 / s) with s = |r p|: s is the root of sum_j (r_j q_j / (s + t r_j^2))^2 = 1, or p = 0 there."""
+        """p_j = q_j s / (s + t r_j^2) with s = h(p), the root of sum_j (r_j q_j / (s + t r_j^2))^2 = 1; p = 0 where there is none."""
         xp = array_namespace(Q)
         live = r > 0
-        outside = xp.sqrt(xp.sum(xp.where(live, Q / xp.where(live, r, 1.0 + 0 * r), 0 * Q) ** 2, axis=-1)) > t
-        high = xp.sqrt(xp.sum((r * Q) ** 2, axis=-1))
-        low = 0 * high
-        s = high
-        for _ in range(100):  # Newton on the convex decreasing secular function 1/|.| - 1, kept inside its bracket
+        outside = self.gauge(Q, r) > t
+        high = self.support(Q, r)
+        low, s = 0 * high, high
+        for _ in range(100):  # Newton on 1 / norm - 1, nearly linear in s (More & Sorensen 1983), kept inside its bracket
             denominator = s[:, None] + t[:, None] * r * r
             safe = xp.where(denominator > 0, denominator, 1.0 + 0 * denominator)
             ratio = r * Q / safe
-            square = xp.sum(ratio * ratio, axis=-1)
-            below = square > 1  # the root is above s
-            low, high = xp.where(below, s, low), xp.where(below, high, s)
-            slope = -2 * xp.sum(ratio * ratio / safe, axis=-1)
-            step = s - (square - 1) / xp.where(slope < 0, slope, -1.0 + 0 * slope)
-            step = xp.where((step > low) & (step < high), step, 0.5 * (low + high))
-            if bool(xp.all(abs(step - s) <= 1e-15 * (abs(s) + 1e-300))):
-                break
+            norm = xp.sqrt(xp.sum(ratio * ratio, axis=-1))
+            low, high = xp.where(norm > 1, s, low), xp.where(norm > 1, high, s)
+            fall = xp.sum(ratio * ratio / safe, axis=-1)
+            step = s + norm * norm * (norm - 1) / xp.where(fall > 0, fall, 1.0 + 0 * fall)
+            step = xp.where((step >= low) & (step <= high), step, 0.5 * (low + high))
+            done = abs(step - s) <= 4e-16 * s
             s = step
+            if bool(xp.all(done | ~outside)):
+                break
         denominator = s[:, None] + t[:, None] * r * r
         shrunk = Q * s[:, None] / xp.where(denominator > 0, denominator, 1.0 + 0 * denominator)
         return xp.where(live, xp.where(outside[:, None], shrunk, 0 * Q), Q)

@@ -159,10 +159,12 @@ def _checked(solver: Backend, raw: Any, problem: Any) -> RawSolution:
         raise BackendError(f"Backend {solver.name!r} returned x of shape {np.shape(raw.x)}; the problem has {size} variables.")
     if dual is not None and isinstance(problem, Program):
         dual = {name: _floats(q) for name, q in dual.items()} if isinstance(dual, Mapping) else {}
-        fits = {name: np.shape(q) for name, q in dual.items()} == {t.name: (t.map.shape[0],) for t in problem.terms}
+        fits = {name: None if q is None else q.shape for name, q in dual.items()} == {
+            t.name: (t.map.shape[0],) for t in problem.terms
+        }
     else:
         dual = _floats(dual)
-        fits = raw.dual is None or np.shape(dual) == problem.b.shape
+        fits = raw.dual is None or (dual is not None and dual.shape == problem.b.shape)
     if not fits:
         raise BackendError(f"Backend {solver.name!r} returned a dual whose shape does not fit the problem's rows.")
     return dataclasses.replace(raw, x=x, dual=dual)

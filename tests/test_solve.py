@@ -224,9 +224,10 @@ def test_a_backend_without_quadratics_gets_a_cone():
 
 
 def test_ctrl_c_leaves_a_solution():
+    before = signal.getsignal(signal.SIGINT)
     solution = compiled().solve(backend=Reporting(rm.ConicForm, lambda options: signal.raise_signal(signal.SIGINT)))
     assert check(solution).status == "interrupted"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("accepts", [rm.ConicForm, rm.Program])
@@ -336,14 +337,25 @@ def test_a_path_agrees_with_separate_solves(model):
 
 
 def test_a_path_starts_each_from_the_one_before():
-    starts = []
-    idle = Reporting(rm.Program, lambda options: starts.append(options.warm_start))
+    """Largest penalty first, whatever the order given."""
+    seen = []
+
+    class Watching:
+        name, accepts, supports = "watching", rm.Program, EVERY
+
+        def solve(self, problem, options):
+            seen.append((problem.model.penalty.beta, options.warm_start))
+            return rm.RawSolution("solved", problem.solve().point)
+
     model = LOSS_AND_PENALTY[0]
     X, y = example(model)
-    first = np.zeros(compiled(model, rm.SamplePatterns(2)).n_variables)
-    solutions = rm.path(model, X, y, betas=[0.1, 10], patterns=rm.SamplePatterns(2), backend=idle, warm_start=first)
-    np.testing.assert_array_equal(starts[0], first)  # for beta = 10, the largest
-    np.testing.assert_array_equal(starts[1], solutions[1].point)
+    small, large = rm.path(model, X, y, betas=[0.01, 0.1], patterns=rm.SamplePatterns(2), backend=Watching())
+    assert [beta for beta, _ in seen] == [0.1, 0.01]
+    assert seen[0][1] is None
+    np.testing.assert_array_equal(seen[1][1], large.point)
+    assert small.objective < large.objective
+    rm.path(model, X, y, betas=[1], patterns=rm.SamplePatterns(2), backend=Watching(), warm_start=small)
+    np.testing.assert_array_equal(seen[2][1], small.point)
 
 
 @pytest.mark.parametrize(

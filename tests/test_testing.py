@@ -117,8 +117,14 @@ def throws_dice(rng):
 
 def ignores_the_callback(solve, problem, options):
     raw = solve(problem, rm.Options())
-    options.report(1, objective=raw.objective or 0.0)
+    for i in range(raw.iterations or 0):
+        options.report(i, objective=raw.objective or 0.0)
     return raw
+
+
+def goes_on_after_the_callback(solve, problem, options):
+    raw = ignores_the_callback(solve, problem, options)
+    return dataclasses.replace(raw, status=options.stopped or raw.status)
 
 
 def reports_in_other_units(solve, problem, options):
@@ -183,6 +189,7 @@ LIES = [
     (prints_below_python, "quiet"),
     (throws_dice(np.random.default_rng(0)), "repeatable"),
     (ignores_the_callback, "callback_stops"),
+    (goes_on_after_the_callback, "callback_stops"),
     (reports_in_other_units, "progress_units"),
     (crashes, "soft_threshold"),
     (crashes, "linear_program"),

@@ -28,10 +28,9 @@ Pair = tuple[Vector, Vector]
 #: Beyond this an end of the dual interval counts as infinite.
 FAR = 1e100
 
-import os
-EPS = float(os.environ.get("STEEP", "1e-12"))
-#: In one step the distance to a steep end shrinks at most by exp(-SHRINK).
-SHRINK = 4.0
+#: Where phi*' is infinite at an end (the logistic loss), the interval is taken this much shorter: samples classified beyond
+#: a margin of 30 then have a multiplier like those of the hinge, instead of a q of 1e-30.
+EDGE = 1e-13
 
 
 @singledispatch
@@ -71,7 +70,6 @@ class DualLoss:
     """sum_k weights_k phi(p_k + tau_k) in the signed predictions p = sigma z, and its conjugate variable q.
 
     low, high : (n,) the ends of the interval of q, infinite where there is none.
-    steep : phi*' is infinite at the ends, so that no multipliers are needed there.
     """
 
     loss: losses.Loss
@@ -79,7 +77,6 @@ class DualLoss:
     weights: Vector
     low: Vector
     high: Vector
-    steep: bool
 
     @classmethod
     def of(cls, function: SampleLoss, live: NDArray[np.bool_], scale: float) -> DualLoss:
@@ -92,8 +89,8 @@ class DualLoss:
         with np.errstate(divide="ignore"):
             steep = bool(len(finite)) and not np.isfinite(conjugate_slopes(function.loss, finite)[0]).any()
         if steep:
-            ends = ends + EPS * np.array([1, -1]); steep = False
-        return cls(function.loss, function.tau[live], weights, ends[0] * weights, ends[1] * weights, steep)
+            ends = ends + EDGE * np.array([1, -1])
+        return cls(function.loss, function.tau[live], weights, ends[0] * weights, ends[1] * weights)
 
     def value(self, p: Vector) -> float:
         """The loss at the signed predictions."""
@@ -116,16 +113,3 @@ class DualLoss:
         """q moved at least `share` of the interval (or of the weight, where it is infinite) away from its ends."""
         width = np.where(np.isfinite(self.high - self.low), self.high - self.low, self.weights)
         return np.clip(q, self.low + share * width, self.high - share * width)
-
-    def moved(self, q: Vector, step: Vector) -> Vector:
-        """q + step. At a steep end the distance shrinks like an exponential instead, which is q + step to first order and
-        what phi*', a logarithm there, wants: no step is cut because one sample would leave its interval."""
-        if not self.steep:
-            return q + step
-        up, down = self.high - q, q - self.low
-        with np.errstate(over="ignore"):
-            return np.where(
-                step > 0,
-                self.high - up * np.exp(-np.clip(step / up, 0, SHRINK)),
-                self.low + down * np.exp(np.clip(step / down, -SHRINK, 0)),
-            )

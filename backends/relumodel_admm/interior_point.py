@@ -83,8 +83,8 @@ class InteriorPoint:
     def __init__(self, problem: Scaled, gram: Gram, blocks: Blocks) -> None:
         self.problem, self.gram, self.blocks = problem, gram, blocks
         loss = problem.loss
-        self.has_high = np.isfinite(loss.high[0]) and not loss.steep
-        self.has_low = np.isfinite(loss.low[0]) and not loss.steep
+        self.has_high = np.isfinite(loss.high[0])
+        self.has_low = np.isfinite(loss.low[0])
 
     def start(self) -> Iterate:
         """u = 0, everything else near the central path of complementarity 1 / (100 blocks)."""
@@ -155,8 +155,7 @@ class InteriorPoint:
         primal, dual = (min(1.0, FRACTION * alpha) for alpha in self._longest(at, pairs, ahead))
         state = State(*vars(at.state).values())
         state.step(ahead.state, primal, dual)
-        q = self.problem.loss.moved(at.q, dual * ahead.q)
-        after = Iterate(state, q, at.h + primal * ahead.h, at.l + primal * ahead.l)
+        after = Iterate(state, at.q + dual * ahead.q, at.h + primal * ahead.h, at.l + primal * ahead.l)
         return after, min(primal, dual)
 
     def _longest(self, at: Iterate, pairs: Pairs, ahead: Iterate) -> tuple[float, float]:

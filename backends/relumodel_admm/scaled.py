@@ -129,7 +129,7 @@ def scaled(program: Program) -> Scaled:
         th=np.geomspace(1e-3,1,30)*min(1/ga,1)
         D=max(-float(function.conjugate(function.project_dual(x*g0))) for x in th)/f0
         if os.environ.get("SHOW"): print('gauge',ga,'D',D)
-        global THETA; THETA=max(D,1e-14)**e
+        global THETA; THETA=min(1,max(D,1e-16)*float(os.environ.get('MULT','1e3')))**e
     sides = None if cones is None else cones.map.mask[:, live]
     group = X.shape[1] if isinstance(penalty.function, GroupNorm) else 1
     beta = penalty.function.beta

@@ -32,7 +32,7 @@ class ClarabelBackend:
     options: ClassVar[dict[str, str]] = {
         "max_iter": "largest number of interior-point iterations (200)",
         "max_threads": "threads of the linear solver (0: its choice)",
-        "direct_solve_method": "linear solver: auto, qdldl, faer",
+        "direct_solve_method": "linear solver: auto, qdldl, faer (auto)",
         "equilibrate_enable": "scale the data first (True)",
         "presolve_enable": "remove redundant rows first (True)",
         "max_step_fraction": "share of the longest step taken (0.99)",

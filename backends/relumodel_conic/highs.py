@@ -34,7 +34,10 @@ class _StoppedError(Exception):
 
 
 class HighsBackend:
-    """Linear and convex quadratic programs, which two-layer programs are with `rm.PathNorm`."""
+    """Linear and convex quadratic programs, which two-layer programs are with `rm.PathNorm`.
+
+    Its active-set method for quadratic objectives is for small ones: from about 200 samples it is slow, and may give up.
+    """
 
     name = "highs"
     accepts = ConicForm

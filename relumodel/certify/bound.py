@@ -8,13 +8,15 @@ contain the segment to 0. The scale is chosen to make the bound largest. No word
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..program.crossing import SupportEpigraph
-from ..program.program import Program
+from ..program.functions import Norm
+from ..program.program import Program, Term
 from .tighten import tighten
 
 Vector = NDArray[np.float64]
@@ -62,16 +64,17 @@ def gradients(program: Program, point: Vector) -> dict[str, Vector]:
 
 
 def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoint:
-    carrier = program.term("penalty")
+    carrier, penalty = program.term("penalty"), program.term("penalty").function
+    assert isinstance(penalty, Norm)
     others = [t for t in program.terms if t is not carrier]
     q = {t.name: t.function.project_dual(duals[t.name]) for t in others}
     rest = _rest(program, q)
     if not np.isfinite(rest).all():  # it overflowed: only the zero multipliers are sure to be feasible
         q, rest = {name: np.zeros_like(part) for name, part in q.items()}, np.zeros_like(rest)
-    gauge = carrier.function.dual_gauge(carrier.map.forward(rest))
+    gauge = penalty.dual_gauge(carrier.map.forward(rest))
     if gauge > 1 + 0.1 * tol:
         q, rest = tighten(program, q, rest)
-        gauge = carrier.function.dual_gauge(carrier.map.forward(rest))
+        gauge = penalty.dual_gauge(carrier.map.forward(rest))
 
     def value(scale: float) -> float:
         return 0.0 - float(sum(t.function.conjugate(scale * q[t.name]) for t in others))
@@ -99,11 +102,11 @@ def _rest(program: Program, q: dict[str, Vector]) -> Vector:
     return rest
 
 
-def _in_domains(terms: list, q: dict[str, Vector], scale: float) -> bool:
+def _in_domains(terms: list[Term], q: dict[str, Vector], scale: float) -> bool:
     return all(np.array_equal(t.function.project_dual(scale * q[t.name]), scale * q[t.name]) for t in terms)
 
 
-def _best_scale(value, limit: float) -> float:
+def _best_scale(value: Callable[[float], float], limit: float) -> float:
     """The scale in [0, limit] with the largest value (concave); the ends are tried exactly."""
     from scipy.optimize import minimize_scalar  # here, because it costs as much to import as all the rest
 

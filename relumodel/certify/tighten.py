@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..program.functions import GroupNorm
+from ..program.functions import GroupNorm, Norm
 from ..program.maps import MaskedProduct
 from ..program.program import Program
 
@@ -21,8 +21,9 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[
     cones = [t for t in program.terms if t.function.indicator and isinstance(t.map, MaskedProduct) and not t.map.summed]
     if not cones:
         return q, rest
-    (term,) = cones
-    penalty = program.term("penalty").function
+    (term,), penalty = cones, program.term("penalty").function
+    assert isinstance(term.map, MaskedProduct)
+    assert isinstance(penalty, Norm)
     fit = _euclidean if isinstance(penalty, GroupNorm) else _largest_entry
     C, P, d = term.map.blocks
     n = term.map.X.shape[0]

@@ -60,7 +60,9 @@ def assemble(program: Program) -> Assembled:
     # term by term, so that each linear map is written down once; then kind by kind
     parts = [part for (term, rows), start in zip(faces, starts, strict=False) for part in _parts(term, rows, int(start), n_total)]
     parts.sort(key=lambda part: CONE_KINDS.index(part[1].kind))
-    placed, cones, row = [], [], 0
+    placed: list[Placed] = []
+    cones: list[Cone] = []
+    row = 0
     for name, piece, _ in parts:
         placed.append(Placed(name, piece, slice(row, row + len(piece.b))))
         row += len(piece.b)

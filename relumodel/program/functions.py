@@ -107,11 +107,30 @@ class SampleLoss(Function):
 
 
 @dataclass(frozen=True, eq=False)
-class GroupNorm(Function):
-    """beta sum_b |u_b|_2 over blocks of equal size."""
+class Norm(Function):
+    """beta times a norm of every block of `size` entries, summed. Its conjugate is 0 where every dual norm is at most beta."""
 
     beta: float
     size: int
+
+    def conjugate(self, q: Any) -> Any:
+        return 0.0
+
+    def block_gauges(self, q: Any) -> Any:
+        """The dual norm of every block of q; feasible where at most beta."""
+        raise NotImplementedError
+
+    def dual_gauge(self, q: Any) -> float:
+        """The smallest s >= 0 with every dual norm at most s beta."""
+        worst = float(self.block_gauges(q).max())
+        if worst == 0:
+            return 0.0
+        return worst / self.beta if self.beta > 0 else float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class GroupNorm(Norm):
+    """beta sum_b |u_b|_2 over blocks of equal size."""
 
     def value(self, z: Any) -> Any:
         return self.beta * block_norms(z, self.size).sum()
@@ -122,14 +141,7 @@ class GroupNorm(Function):
         keep = positive(norms - t * self.beta) / xp.where(norms > 0, norms, 1.0 + 0 * norms)
         return xp.reshape(xp.reshape(z, (-1, self.size)) * keep[:, None], (-1,))
 
-    def conjugate(self, q: Any) -> Any:
-        return 0.0
-
-    def dual_gauge(self, q: Any) -> float:
-        return _ratio(float(block_norms(q, self.size).max()), self.beta)
-
-    def block_gauges(self, q: Vector) -> Vector:
-        """The dual norm of every block of q; feasible where at most beta."""
+    def block_gauges(self, q: Any) -> Any:
         return block_norms(q, self.size)
 
     def project_dual(self, q: Any) -> Any:
@@ -150,11 +162,8 @@ class GroupNorm(Function):
 
 
 @dataclass(frozen=True, eq=False)
-class L1Norm(Function):
+class L1Norm(Norm):
     """beta sum_b |u_b|_1 over blocks of equal size (the blocks matter to the certificate only)."""
-
-    beta: float
-    size: int
 
     def value(self, z: Any) -> Any:
         return self.beta * abs(z).sum()
@@ -162,15 +171,9 @@ class L1Norm(Function):
     def prox(self, z: Any, t: Any) -> Any:
         return soft(z, t * self.beta)
 
-    def conjugate(self, q: Any) -> Any:
-        return 0.0
-
-    def dual_gauge(self, q: Any) -> float:
-        return _ratio(float(abs(q).max()), self.beta)
-
-    def block_gauges(self, q: Vector) -> Vector:
-        """The dual norm of every block of q; feasible where at most beta."""
-        return np.abs(q.reshape(-1, self.size)).max(axis=1)
+    def block_gauges(self, q: Any) -> Any:
+        xp = array_namespace(q)
+        return xp.max(abs(xp.reshape(q, (-1, self.size))), axis=1)
 
     def project_dual(self, q: Any) -> Any:
         return array_namespace(q).clip(q, -self.beta, self.beta)
@@ -211,9 +214,3 @@ def block_norms(z: Any, size: int) -> Any:
     xp = array_namespace(z)
     U = xp.reshape(z, (-1, size))
     return xp.sqrt(xp.sum(U * U, axis=1))
-
-
-def _ratio(value: float, beta: float) -> float:
-    if value == 0:
-        return 0.0
-    return value / beta if beta > 0 else float("inf")

@@ -150,8 +150,8 @@ class MaskedProduct:
         if self.signs[0] != 1:
             data[0] *= self.signs[0]
         kind = np.int32 if data.size < 2**31 else np.int64
-        columns = np.empty((C * P, n, d), dtype=kind)
-        columns[...] = (np.arange(C * P, dtype=kind) * d)[:, None, None] + np.arange(d, dtype=kind)
+        columns: NDArray[Any] = np.empty((C * P, n, d), dtype=kind)
+        np.add((d * np.arange(C * P, dtype=kind))[:, None, None], np.arange(d, dtype=kind), out=columns)
         starts = np.arange(C * P * n + 1, dtype=kind) * d
         out = sparse.csr_array((data.reshape(-1), columns.reshape(-1), starts), shape=self.shape)
         if not self.X.all() or not self.mask.all():

@@ -187,7 +187,7 @@ class Program:
         """The same program with another penalty strength, sharing every linear map: what a regularisation path solves."""
         model = dataclasses.replace(self.model, penalty=dataclasses.replace(self.model.penalty, beta=beta))
         terms = tuple(
-            Term(t.name, dataclasses.replace(t.function, beta=model.penalty.beta), t.map) if t.name == "penalty" else t  # type: ignore[type-var, arg-type]
+            Term(t.name, dataclasses.replace(t.function, beta=model.penalty.beta), t.map) if t.name == "penalty" else t  # type: ignore[type-var]
             for t in self.terms
         )
         return dataclasses.replace(self, model=model, terms=terms, inverse=self.inverse.reweighted(model))

@@ -59,12 +59,14 @@ def test_tolerances_can_be_set(name):
     assert sharp.gap <= 1e-6
 
 
-def test_a_warm_start_saves_scs_iterations():
+@pytest.mark.parametrize("start", [0.0, 1.0, 1e3])
+def test_scs_starts_from_any_point(start):
     program = compiled(rm.Squared(), rm.WeightDecay(0.01))
-    cold = program.solve(backend="scs")
-    warm = program.solve(backend="scs", warm_start=cold)
-    assert warm.status == "optimal"
-    assert warm.iterations < cold.iterations
+    solution = program.solve(backend="scs", warm_start=np.full(program.n_variables, start))
+    assert solution.status == "optimal"
+    again = program.solve(backend="scs", warm_start=solution)
+    assert again.objective == pytest.approx(solution.objective, rel=1e-6)
+    assert again.objective <= solution.objective
 
 
 def test_scs_stretches_go_on_where_they_stopped():

@@ -127,11 +127,11 @@ def test_errors_say_what_is_allowed(backend):
             program.solve(backend=backend, solver=given)
     with pytest.raises(rm.BackendError, match="CVXPY's OSQP cannot take this program"):
         program.solve(backend=backend, solver="OSQP")
-    with pytest.raises(rm.BackendError, match="CVXPY's ECOS has no time limit that relumodel knows of; .* one of CLARABEL, "):
+    with pytest.raises(rm.BackendError, match=r"CVXPY's ECOS has no time limit that relumodel knows of; .* one of CLARABEL, "):
         program.solve(backend=backend, solver="ECOS", time_limit=10)
     with pytest.raises(rm.InputError, match="solver_options must be a dictionary; got 7"):
         program.solve(backend=backend, solver_options=7)
-    with pytest.raises(rm.InputError, match="CVXPY's CLARABEL refuses the solver_options {'max_iters': 3}"):
+    with pytest.raises(rm.InputError, match=r"CVXPY's CLARABEL refuses the solver_options \{'max_iters': 3\}"):
         program.solve(backend=backend, solver_options={"max_iters": 3})
 
 

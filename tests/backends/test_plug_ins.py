@@ -30,7 +30,7 @@ def program():
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_entry_points_and_the_list_of_backends(name):
-    package, accepts, supports = BUILT_IN[name]
+    _, accepts, supports = BUILT_IN[name]
     (entry,) = entry_points(group="relumodel.backends", name=name)
     assert type(registry.find(name)) is entry.load()
     (info,) = [info for info in rm.backends() if info.name == name]
@@ -51,7 +51,9 @@ def test_a_missing_package_is_named_with_its_remedy(name, program, monkeypatch):
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_unknown_options_are_refused(name, program):
+def test_unknown_options_are_refused(name):
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Hinge(), rm.PathNorm(0.05))
+    program = model.compile(*example(model), patterns=rm.SamplePatterns(3, seed=0))
     with pytest.raises(rm.InputError, match=f"Backend '{name}' has no option 'maxiter'; its options are "):
         program.solve(backend=name, maxiter=3)
 

@@ -112,7 +112,7 @@ def solve(problem, options):
 
 solver.solve = solve
 before = signal.getsignal(signal.SIGINT)
-solution = program.solve(backend=solver, tol=1e-9, **options)
+solution = program.solve(backend=solver, tol=1e-12, **options)
 assert signal.getsignal(signal.SIGINT) is before, "the handler was not put back"
 assert solution.violation == 0 and solution.bound <= solution.objective
 try:
@@ -122,16 +122,16 @@ except KeyboardInterrupt:
 """
 
 INTERRUPTED = [
-    # backend, loss, penalty, samples, options, whether it still has a point; cvxpy waits for most of its solvers
-    ("clarabel", "rm.Hinge()", "rm.WeightDecay(1e-3)", 500, "{}", True),
-    ("ecos", "rm.Hinge()", "rm.WeightDecay(1e-3)", 400, "{}", True),
+    # backend, loss, penalty, samples, options, whether it still has a point: None for one that ends only when it is done
+    ("clarabel", "rm.Hinge()", "rm.WeightDecay(1e-3)", 600, "{}", True),
+    ("ecos", "rm.Hinge()", "rm.WeightDecay(1e-3)", 600, "{}", True),
     ("scs", "rm.Hinge()", "rm.WeightDecay(1e-4)", 300, "{}", True),
     ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 400, "{}", False),
     ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 300, "{'solver': 'simplex'}", False),
     ("highs", "rm.Squared()", "rm.PathNorm(1e-2)", 250, "{}", False),
-    ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-3)", 150, "{'solver': 'CLARABEL'}", True),
+    ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-3)", 300, "{'solver': 'CLARABEL'}", None),
     ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-4)", 200, "{'solver': 'SCS'}", False),
-    ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-3)", 300, "{'solver': 'ECOS'}", False),
+    ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-3)", 500, "{'solver': 'ECOS'}", False),
 ]
 
 
@@ -150,7 +150,7 @@ def test_ctrl_c(name, loss, penalty, n, options, point):
         finally:
             child.kill()
     assert err == ""
-    assert out.splitlines()[-1] == f"status=interrupted point={point}"
+    assert out.splitlines()[-1] in [f"status=interrupted point={p}" for p in ((True, False) if point is None else (point,))]
 
 
 def test_the_names_above_are_those_there_are():

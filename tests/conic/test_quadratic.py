@@ -45,6 +45,19 @@ def test_the_value_of_the_new_variable_is_the_quadratic():
     assert s[0] == pytest.approx(np.linalg.norm(s[1:]))
 
 
+def test_duals_after_the_new_cone_are_kept():
+    """Exponential cones stand after the second-order ones, so the new cone comes between."""
+    cones = (rm.Cone("nonnegative", 1), rm.Cone("exponential", 3))
+    A, b = sparse.csc_array(np.ones((4, 2))), np.arange(4.0)
+    form = rm.ConicForm(sparse.csc_array(np.diag([1.0, 4.0])), np.ones(2), A, b, cones, 0.5, ("x", "y"))
+    linear, undo_x, undo_z = quadratic_to_cone(form)
+    assert linear.cones == (cones[0], rm.Cone("second-order", 4), cones[1])
+    np.testing.assert_array_equal(linear.b, [0, 0.5, -0.5, 0, 0, 1, 2, 3])
+    np.testing.assert_array_equal(undo_z(linear.b), b)
+    np.testing.assert_array_equal(undo_x(np.array([7.0, 8.0, 9.0])), [7, 8])
+    assert (linear.offset, linear.kinds) == (0.5, {"nonnegative", "second-order", "exponential"})
+
+
 def test_only_diagonal_quadratics():
     form = QUADRATIC[0].compile(*example(QUADRATIC[0]), patterns=rm.SamplePatterns(3, seed=0)).conic()
     N = len(form.c)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -49,6 +49,8 @@ def _losses(ball):
 LOSS_CASES = [case for ball in BALLS for case in _losses(ball)]
 CASES = LOSS_CASES + [c for ball in BALLS for c in (Case(RobustCones(N, ball), 2 * (N + D)), Case(SupportEpigraph(ball, 3), 3 * (D + 1)))]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
+#: there are many cases, so few examples of each
+few = settings(max_examples=8)
 every_loss = pytest.mark.parametrize("case", LOSS_CASES, ids=str)
 
 
@@ -66,6 +68,7 @@ def feasible(f, z):
 
 
 @every_case
+@few
 @given(data=st.data())
 def test_fenchel_young(case, data):
     """f(z) + f*(q) >= z.q for z and q in the domains."""
@@ -76,6 +79,7 @@ def test_fenchel_young(case, data):
 
 
 @every_case
+@few
 @given(data=st.data(), t=st.floats(0.05, 10))
 def test_prox_by_moreau(case, data, t):
     """p = prox(z) iff q = (z - p) / t is a subgradient of f at p: q in the domain of f*, f(p) + f*(q) = p.q."""
@@ -89,6 +93,7 @@ def test_prox_by_moreau(case, data, t):
 
 
 @every_case
+@few
 @given(data=st.data(), t=st.floats(0.05, 10))
 def test_prox_beats_every_other_point(case, data, t):
     f, z = case.f, data.draw(points(case))
@@ -102,6 +107,7 @@ def test_prox_beats_every_other_point(case, data, t):
 
 
 @every_loss
+@few
 @given(data=st.data())
 def test_the_gradient_of_a_loss_is_a_dual_point_with_equality(case, data):
     f, z = case.f, data.draw(points(case))
@@ -111,6 +117,7 @@ def test_the_gradient_of_a_loss_is_a_dual_point_with_equality(case, data):
 
 
 @every_case
+@few
 @given(data=st.data())
 def test_project_dual_stays_where_it_is_inside(case, data):
     """Also on the segment to 0, which the certificate relies on."""
@@ -121,6 +128,7 @@ def test_project_dual_stays_where_it_is_inside(case, data):
 
 
 @every_case
+@few
 @given(data=st.data())
 def test_rows_describe_the_epigraph(case, data):
     f = case.f
@@ -137,8 +145,9 @@ def test_rows_of_the_indicators_exclude_what_is_outside(ball):
         (SupportEpigraph(ball, 1), np.array([1.0, 7.0, 0.0, 0.49])),
     ):
         assert f.violation(z) == pytest.approx(0.01)
-        with pytest.raises(AssertionError, match="Infeasible"):
+        with pytest.raises(AssertionError):  # no optimum: the rows are infeasible
             epigraph_minimum(f.rows(len(z)), z)
+        epigraph_minimum(f.rows(len(z)), f.prox(z, 1.0))
 
 
 def test_robust_losses_by_hand():

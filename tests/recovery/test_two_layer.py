@@ -73,6 +73,21 @@ def test_noise_in_zero_blocks_is_dropped():
     assert program.inverse.network(noisy).n_neurons == 1
 
 
+def test_a_block_whose_nearest_point_is_the_apex_becomes_zero():
+    """v >= 0 and 2 v >= 0 at v = -1: nearest is 0 exactly, not the rounding of 0, which would be a neuron of size 1e-320."""
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.1))
+    program = model.compile([[1.0], [2.0]], [1.0, 2.0], patterns=rm.GivenPatterns([[1], [1]]))
+    np.testing.assert_array_equal(program.inverse.feasible(np.array([[-1.0], [3.0]])), [0, 3])
+
+
+def test_blocks_too_small_to_have_a_norm_are_no_neurons():
+    """|v|_2 underflows to 0 at 1e-170, and dividing by it would give infinite weights."""
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.1))
+    program = model.compile([[1.0]], [1.0], patterns=rm.GivenPatterns([[1]]))
+    network = program.inverse.network(np.array([1e-170, 2.0]))
+    np.testing.assert_allclose(network.output_weights, [-np.sqrt(2)])
+
+
 def test_blocks_become_balanced_neurons_by_hand():
     """v = (3, -4) of norm 5: u = v / sqrt 5, a = sqrt 5, so |u| = a. In w the output is negative."""
     model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.1))
