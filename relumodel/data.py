@@ -48,6 +48,25 @@ def read_features(X: Any, width: int | None = None) -> tuple[Matrix, tuple[str, 
 
 def read_targets(y: Any, n: int, loss: Loss) -> Matrix:
     """y as a finite float64 (n,) array, labels -1/+1 with both classes where the loss reads margins."""
+    if loss.reads != "margin":
+        return _vector(y, n)
+    out = read_labels(y, n, type(loss).__name__, "; for other targets use rm.Squared, rm.Absolute or rm.Huber")
+    if (out == out[0]).all():
+        raise InputError(f"{type(loss).__name__} needs both classes; every label in y is {out[0]:+g}.")
+    return out
+
+
+def read_labels(y: Any, n: int, who: str, otherwise: str = "") -> Matrix:
+    """y as (n,) labels -1/+1, or an error that says who needs them."""
+    out = _vector(y, n)
+    wrong = out[(out != 1) & (out != -1)]
+    if len(wrong):
+        raise InputError(f"{who} needs labels -1 and +1; y holds {_few(wrong)}. For labels 0/1 pass 2 * y - 1{otherwise}.")
+    return out
+
+
+def _vector(y: Any, n: int) -> Matrix:
+    """y as a finite float64 (n,) array."""
     out = _floats(y, "y", None)
     if out.ndim == 2 and out.shape[1] == 1:
         out = out[:, 0]
@@ -56,15 +75,6 @@ def read_targets(y: Any, n: int, loss: Loss) -> Matrix:
     if len(out) != n:
         raise InputError(f"X has {n} samples and y has {len(out)}; they must agree.")
     _finite(out, "y", None)
-    if loss.reads == "margin":
-        wrong = out[(out != 1) & (out != -1)]
-        if len(wrong):
-            raise InputError(
-                f"{type(loss).__name__} needs labels -1 and +1; y holds {_few(wrong)}. For labels 0/1 pass 2 * y - 1; "
-                "for other targets use rm.Squared, rm.Absolute or rm.Huber."
-            )
-        if (out == out[0]).all():
-            raise InputError(f"{type(loss).__name__} needs both classes; every label in y is {out[0]:+g}.")
     return out
 
 

@@ -12,7 +12,7 @@ Vectors are the rows of (n, d) arrays; `support`, `worst`, `gauge` and `prox` ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -44,26 +44,12 @@ class Perturbation(Declared):
     formula: ClassVar[str]
 
     def __post_init__(self) -> None:
-        radius = self.radius
-        if isinstance(radius, str) or not (
-            hasattr(radius, "__float__") or isinstance(radius, Sequence) or hasattr(radius, "__array__")
-        ):
-            raise InputTypeError(f"The radius must be a number or one number per feature; got {radius!r}.")
-        if np.ndim(radius) > 1:
-            raise InputError(f"The radius must be a number or one number per feature; got shape {np.shape(radius)}.")
-        if np.ndim(radius) == 0:
-            object.__setattr__(self, "radius", number(radius, "The radius", low=0))
-        else:
-            object.__setattr__(self, "radius", tuple(number(r, "Every radius", low=0) for r in np.asarray(radius, dtype=object)))
-        fixed = (self.fixed,) if isinstance(self.fixed, int | str) else tuple(self.fixed)
-        for column in fixed:
-            if isinstance(column, bool) or not (isinstance(column, str) or hasattr(column, "__index__")):
-                raise InputTypeError(f"fixed lists features by position or name; got {column!r}.")
-        object.__setattr__(self, "fixed", tuple(c if isinstance(c, str) else int(c) for c in fixed))
+        object.__setattr__(self, "radius", _radius(self.radius))
+        object.__setattr__(self, "fixed", _fixed(self.fixed))
 
     def __str__(self) -> str:
         radius = f"{self.radius:g}" if isinstance(self.radius, float) else "1 in units of its radii"
-        fixed = f", {len(self.fixed)} features fixed" if self.fixed else ""
+        fixed = f", {len(self.fixed)} feature{'s' * (len(self.fixed) > 1)} fixed" if self.fixed else ""
         return self.formula.format(r=radius) + fixed
 
     def radii(self, d: int, names: tuple[str, ...] | None = None, bias: bool = False) -> Vector:
@@ -74,6 +60,11 @@ class Perturbation(Declared):
         for column in self.fixed:
             r[_position(column, d, names)] = 0.0
         return np.append(r, 0.0) if bias else r
+
+    def ball(self, d: int, names: tuple[str, ...] | None = None, bias: bool = False) -> Ball | None:
+        """The set on the columns of a matrix with d features, as in `radii`; None where nothing is perturbed."""
+        radii = self.radii(d, names, bias)
+        return Ball(self, radii) if radii.any() else None
 
     def scaled(self, factor: float) -> Perturbation:
         """The same set, `factor` times as large."""
@@ -247,6 +238,35 @@ class L2(Perturbation):
         on_z = sparse.csr_array((-np.tile(r[live], n), (row, at)), shape=(n * size, n * len(r)))
         on_t = sparse.csr_array((-np.ones(n), (np.arange(n) * size, np.arange(n))), shape=(n * size, n))
         return n, (Rows(SECOND_ORDER, [size] * n, on_z, on_t, np.zeros(n * size)),)
+
+
+def _radius(radius: Any) -> float | tuple[float, ...]:
+    """A number >= 0, or a tuple of them."""
+    wanted = "The radius must be a number or one number per feature"
+    if isinstance(radius, str) or not any(hasattr(radius, kind) for kind in ("__float__", "__len__", "__array__")):
+        raise InputTypeError(f"{wanted}; got {radius!r}.")
+    if hasattr(radius, "__array__"):
+        if np.ndim(radius) > 1:
+            raise InputError(f"{wanted}; got shape {np.shape(radius)}.")
+        radius = np.asarray(radius).tolist()
+    if not isinstance(radius, Sequence):
+        if isinstance(radius, Iterable):
+            raise InputTypeError(f"{wanted}, in their order; got {radius!r}.")
+        return number(radius, "The radius", low=0)
+    return tuple(number(r, "Every radius", low=0) for r in radius)
+
+
+def _fixed(fixed: Any) -> tuple[int | str, ...]:
+    """Positions or names of features."""
+    alone = isinstance(fixed, str) or (hasattr(fixed, "__index__") and not np.ndim(fixed))
+    columns = (fixed,) if alone else fixed
+    if not isinstance(columns, Iterable):
+        raise InputTypeError(f"fixed lists features by position or name; got {fixed!r}.")
+    columns = tuple(columns)
+    for column in columns:
+        if isinstance(column, bool) or not (isinstance(column, str) or hasattr(column, "__index__")):
+            raise InputTypeError(f"fixed lists features by position or name; got {column!r}.")
+    return tuple(c if isinstance(c, str) else int(c) for c in columns)
 
 
 def _position(column: int | str, d: int, names: tuple[str, ...] | None) -> int:

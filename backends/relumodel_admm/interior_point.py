@@ -35,6 +35,9 @@ REFINED, REFINEMENTS = 1e-5, 6
 #: A direction with a larger residual is not taken; the regularisation is raised instead.
 ROUGH = 0.1
 
+#: Above this gap the coupling matrix is formed in float32.
+COARSE = 1e-2
+
 #: What is added to the curvature of a sample, as a share of its weight's inverse; refinement takes it out again.
 SOFT = 1e-10
 
@@ -47,6 +50,10 @@ class Iterate:
     q: Vector
     h: Vector
     l: Vector  # noqa: E741
+
+    def take(self, kept: NDArray) -> Iterate:
+        """The iterate on some of its blocks."""
+        return Iterate(self.state.take(kept), self.q, self.h, self.l)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class Outcome:
     measure: Measure
     iterations: int
     solved: bool
+    stopped: bool = False
 
 
 class InteriorPoint:
@@ -87,17 +95,16 @@ class InteriorPoint:
         self.has_low = np.isfinite(loss.low[0])
 
     def start(self) -> Iterate:
-        """u = 0, everything else near the central path of complementarity 1 / (100 blocks)."""
+        """u = 0, everything else near the central path of a complementarity of `small` / (100 blocks)."""
         problem, blocks, loss = self.problem, self.blocks, self.problem.loss
         B, d = blocks.count, self.gram.X.shape[1]
-        q = loss.inside(loss.slope(np.zeros(len(loss.tau))), 0.1)
-        gauge = np.sqrt(dots(G := (blocks.mask * q) @ self.gram.X, G)).max()
-        q = loss.inside(q * min(1.0, 2.0 / gauge), 1e-3)
-        from . import scaled
-        th=scaled.THETA
-        t = np.full(B * d // problem.group, th / B)
-        s = np.full(blocks.side.shape, 0.03*th / B)
-        mu = 1e-2*th / B
+        slope = loss.slope(np.zeros(len(loss.tau)))
+        gauge = float(problem.gauges((blocks.mask * slope) @ self.gram.X).max())
+        q = loss.inside(loss.inside(slope, 0.1) * min(1.0, 2.0 / gauge), 1e-3)
+        small = self._small(slope / max(1.0, gauge))
+        t = np.full(B * d // problem.group, small / B)
+        s = np.full(blocks.side.shape, 0.03 * small / B)
+        mu = 0.01 * small / B
         state = State(np.zeros((B, d)), t, s, mu / s, np.zeros((B, d)))
         lack = -loss.conjugate_slopes(q)[0]
         high, low = self._ends(q)
@@ -105,15 +112,23 @@ class InteriorPoint:
         l = np.maximum(-lack, 0) + mu / low if self.has_low else np.zeros_like(q)  # noqa: E741
         return Iterate(state, q, h, l)
 
+    def _small(self, q: Vector) -> float:
+        """The size of u to start with, in (0, 1]: a dual-feasible direction q bounds the optimum from below, and where that
+        bound is tiny (large data, weak penalty) so is u."""
+        loss = self.problem.loss
+        bound = max(-loss.conjugate(share * q) for share in np.geomspace(1e-3, 1, 16))
+        return float(np.sqrt(np.clip(1e3 * bound, 1e-16, 1)))
+
     def _ends(self, q: Vector) -> tuple[Vector, Vector]:
         """The distances of q to the ends of its interval, one where there is none."""
         loss, one = self.problem.loss, np.ones_like(q)
         return (loss.high - q if self.has_high else one), (q - loss.low if self.has_low else one)
 
-    def run(self, at: Iterate, tol: float, limit: int = 100, watch: Callable[[int, Measure], bool] | None = None) -> Outcome:
+    def run(self, at: Iterate, tol: float, limit: int = 100, watch: Callable[[Measure, Iterate], bool] | None = None) -> Outcome:
         """Iterate to a relative gap of `tol` on these blocks; `watch` returns True to stop. Never raises for numerical
-        reasons: the best iterate is returned as it is."""
+        reasons: the best iterate is returned as it is. When `watch` stops, the last iterate is returned."""
         best, best_measure, extra, short = at, Measure(np.inf, -np.inf, np.inf), 1.0, 0
+        kind: type[np.floating] = np.float32
         with np.errstate(all="ignore"):
             for k in range(limit + 1):
                 forward = Forward(self, at)
@@ -124,11 +139,17 @@ class InteriorPoint:
                     best, best_measure = at, measure
                 if measure.gap <= tol and measure.violation <= FEASIBLE:
                     return Outcome(at, measure, k, True)
-                if k == limit or short >= 5 or (watch is not None and watch(k, measure)):
+                if watch is not None and watch(measure, at):
+                    return Outcome(at, measure, k, False, stopped=True)
+                if k == limit or short >= 5:
                     break
+                kind = np.float32 if measure.gap > COARSE and kind is np.float32 else np.float64
                 try:
-                    at, length = self._step(at, forward, extra)
+                    at, length = self._step(at, forward, extra, kind)
                 except np.linalg.LinAlgError:
+                    if kind is np.float32:
+                        kind = np.float64
+                        continue
                     extra *= 100
                     if extra > 1e7:
                         break
@@ -137,11 +158,11 @@ class InteriorPoint:
                 extra = max(1.0, extra / 10)
         return Outcome(best, best_measure, k, False)
 
-    def _step(self, at: Iterate, forward: Forward, extra: float) -> tuple[Iterate, float]:
+    def _step(self, at: Iterate, forward: Forward, extra: float, kind: type) -> tuple[Iterate, float]:
         """One predictor-corrector step."""
         newton = BlockNewton(self.blocks, self.gram, at.state, extra=extra)
         pairs = Pairs(self, at, forward)
-        system = System(self, newton, at, pairs, forward.total)
+        system = System(self, newton, at, pairs, forward.total, kind)
         mu = forward.mu
         newton.affine(forward.dual, forward.primal)
         ahead = system.direction(-at.h * pairs.high * self.has_high, -at.l * pairs.low * self.has_low)
@@ -195,7 +216,7 @@ class Forward:
         """Objective, bound, violation: all exact at (u, q, a), whatever the residuals."""
         problem, u = self.solver.problem, self.at.state.u
         norms = np.sqrt(dots(rows := u.reshape(-1, problem.group), rows)).sum()
-        gauge = np.sqrt(dots(rows := self.pull.reshape(-1, problem.group), rows)).max()
+        gauge = float(problem.gauges(self.pull).max())
         bound = -problem.loss.conjugate(self.at.q / max(1.0, gauge))
         violation = max(0.0, -float(self.signed.min(initial=0.0)))
         return Measure(problem.loss.value(self.p) + float(norms), bound, violation)
@@ -214,10 +235,10 @@ class Pairs:
 class System:
     """Blocks and loss together: from the targets of `newton` and of the interval's ends to a direction."""
 
-    def __init__(self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs, total: float) -> None:
+    def __init__(self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs, total: float, kind: type) -> None:
         self.solver, self.newton, self.pairs, self.at, self.total = solver, newton, pairs, at, total
         gram = solver.gram
-        self.coupling = Coupling(solver.blocks, gram.X, gram.XT, newton.factors, pairs.E + SOFT / solver.problem.loss.weights)
+        self.coupling = Coupling(solver.blocks, gram.X, gram.XT, newton.factors, pairs.E + SOFT / solver.problem.loss.weights, kind)
 
     def direction(self, high: Vector, low: Vector) -> Iterate:
         """Targets e dh + h de = high (and low alike) at the ends. Refinement takes the regularisation out."""

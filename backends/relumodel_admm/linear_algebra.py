@@ -60,9 +60,14 @@ class Coupling:
 
     Either S (n x n) is formed and factorised, or, when the n samples outnumber the d P' unknowns of the P' patterns, the
     matrix  blockdiag(C_i^-1) + F' diag(1/E) F  with C_i = sum of the inverses of the copies of pattern i (Woodbury).
+    kind : the precision in which S is formed; float32 halves the work, and refinement repairs it while S is not too
+    badly conditioned.
     """
 
-    def __init__(self, blocks: Blocks, X: Matrix, XT: Matrix, factors: Stack, E: Vector) -> None:
+    def __init__(
+        self, blocks: Blocks, X: Matrix, XT: Matrix, factors: Stack, E: Vector, kind: type[np.floating] = np.float64
+    ) -> None:
+        self.kind = kind
         self.blocks, self.X, self.XT, self.factors, self.E = blocks, X, XT, factors, E
         self.roots, self.masks = pattern_roots(blocks, factors)
         n, d = X.shape
@@ -77,10 +82,11 @@ class Coupling:
         n, d = self.X.shape
         S = np.zeros((n, n))
         step = max(1, PIECE // (8 * n * d))
-        for at in range(0, len(self.roots), step):
+        roots, XT, masks = (v.astype(self.kind, copy=False) for v in (self.roots, self.XT, self.masks))
+        for at in range(0, len(roots), step):
             piece = slice(at, at + step)
-            Y = np.matmul(self.roots[piece], self.XT)
-            Y *= self.masks[piece, None, :]
+            Y = np.matmul(roots[piece], XT)
+            Y *= masks[piece, None, :]
             Y = Y.reshape(-1, n)
             S += Y.T @ Y
         S[np.diag_indices(n)] += self.E

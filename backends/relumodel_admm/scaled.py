@@ -11,7 +11,6 @@ dual constraint of a block is |F_b'q - G_b'a|_* <= 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,6 @@ from relumodel.program.maps import Identity, MaskedProduct
 from .dual_loss import DualLoss
 
 Vector = NDArray[np.float64]
-THETA=1.0
 Matrix = NDArray[np.float64]
 
 
@@ -75,6 +73,10 @@ class Scaled:
         """C P, the number of blocks; block b is copy b // P of pattern b % P."""
         return len(self.signs) * self.masks.shape[0]
 
+    def gauges(self, c: Matrix) -> Vector:
+        """(B,) the dual norms of the rows of c: feasible up to one."""
+        return np.sqrt(np.einsum("bd,bd->b", c, c)) if self.group == self.X.shape[1] else np.abs(c).max(axis=1)
+
     def blocks(self, index: NDArray[np.intp]) -> Blocks:
         """The blocks `index`, sorted so that the copies of one pattern are neighbours."""
         P = self.masks.shape[0]
@@ -85,28 +87,25 @@ class Scaled:
         side = np.zeros((len(index), 0)) if self.sides is None else self.sides[pattern] / self.row_norms
         return Blocks(index, pattern, mask, side)
 
-    def point(self, index: NDArray[np.intp], u: Matrix) -> Vector:
-        """The program's variables with the blocks `index` at u (B, d), the others zero."""
-        x = np.zeros((self.count, self.X.shape[1]))
-        x[index] = u * (self.f0 / self.beta)
-        return x.reshape(-1)
+    def point(self, u: Matrix) -> Vector:
+        """The program's variables from all blocks, (C P, d)."""
+        return (u * (self.f0 / self.beta)).reshape(-1)
 
     def start(self, x: Vector) -> Matrix:
         """All blocks of the program's variables, in engine units."""
         return x.reshape(self.count, -1) * (self.beta / self.f0)
 
-    def dual(self, q: Vector, cones: Mapping[int, Vector]) -> dict[str, Vector]:
-        """The program's multipliers from q and the cone multipliers of blocks, zero where none are given."""
+    def dual(self, q: Vector, a: Matrix) -> dict[str, Vector]:
+        """The program's multipliers from q and the cone multipliers of all blocks, (C P, n) or (C P, 0)."""
         program, n = self.program, len(self.live)
         loss, penalty = program.term("loss"), program.term("penalty")
-        full = loss.function.gradient(np.zeros(n))  # what dead rows have
+        full = loss.function.gradient(np.zeros(n))  # what rows of zeros have
         full[self.live] = self.f0 * self.sigma * q
         out = {"loss": full}
         rest = loss.map.adjoint(full)
         if self.sides is not None:
             alpha = np.zeros((self.count, n))
-            for b, a in cones.items():
-                alpha[b, self.live] = -self.beta * a / self.row_norms
+            alpha[:, self.live] = a * (-self.beta / self.row_norms)
             out["cones"] = alpha.reshape(-1)
             rest = rest + program.term("cones").map.adjoint(out["cones"])
         out[penalty.name] = -rest
@@ -121,15 +120,6 @@ def scaled(program: Program) -> Scaled:
     row_norms = np.linalg.norm(X, axis=1)
     live = row_norms > 0
     f0 = float((function.weights * function.loss.value(function.tau))[live].sum())
-    import os
-    e=float(os.environ.get("EXPO","0"))
-    if e and f0>0:
-        g0=function.gradient(np.zeros(len(X)))
-        ga=penalty.function.dual_gauge(layer.adjoint(g0))
-        th=np.geomspace(1e-3,1,30)*min(1/ga,1)
-        D=max(-float(function.conjugate(function.project_dual(x*g0))) for x in th)/f0
-        if os.environ.get("SHOW"): print('gauge',ga,'D',D)
-        global THETA; THETA=min(1,max(D,1e-16)*float(os.environ.get('MULT','1e3')))**e
     sides = None if cones is None else cones.map.mask[:, live]
     group = X.shape[1] if isinstance(penalty.function, GroupNorm) else 1
     beta = penalty.function.beta

@@ -43,7 +43,7 @@ class HighsBackend:
     accepts = ConicForm
     supports: ClassVar[set[str]] = {"zero", "nonnegative", "quadratic"}
     options: ClassVar[dict[str, str]] = {
-        "solver": "for linear programs: ipm, simplex, choose, or pdlp, which cannot be interrupted (ipm)",
+        "solver": "for linear programs only: ipm, simplex, choose, or pdlp, which cannot be interrupted (ipm)",
         "presolve": "reduce the problem first: on, off, choose (choose)",
         "run_crossover": "go on from an interior point to a vertex: on, off, choose (on)",
         "threads": "largest number of threads, 0 for its choice (0)",
@@ -76,10 +76,13 @@ class HighsBackend:
 
 
 def _set_options(solver: Any, problem: ConicForm, options: Options, highspy: Any) -> None:
+    quadratic = problem.P.nnz > 0
+    if quadratic and options.extra.get("solver", "choose") != "choose":  # some versions would drop the quadratic part
+        raise InputError(f"HiGHS's solver={options.extra['solver']!r} is for linear programs; this one has a quadratic objective.")
     wanted = max(min(1e-7, 1e-2 * options.tol), 1e-10)  # its smallest
     settings: dict[str, Any] = {
         "output_flag": options.verbose,
-        "solver": "ipm",
+        "solver": "choose" if quadratic else "ipm",
         "primal_feasibility_tolerance": wanted,
         "dual_feasibility_tolerance": wanted,
         "ipm_optimality_tolerance": min(wanted, 1e-8),
@@ -99,14 +102,15 @@ def _pass_model(solver: Any, problem: ConicForm, highspy: Any) -> None:
     free = np.full(variables, np.inf)
     lower = np.full(rows, -np.inf)
     lower[problem.rows("zero")] = problem.b[problem.rows("zero")]
-    matrix = (A.indptr.astype(np.int32), A.indices.astype(np.int32), A.data)
-    hessian = (Q.indptr.astype(np.int32), Q.indices.astype(np.int32), Q.data)
-    by_column, triangular, minimise = 1, 1, 1
-    status = solver.passModel(
-        variables, rows, A.nnz, Q.nnz, by_column, triangular, minimise, problem.offset,
-        problem.c, -free, free, lower, problem.b, *matrix, *hessian, np.zeros(variables, dtype=np.int32),
-    )  # fmt: skip
-    if status == highspy.HighsStatus.kError:
+    whole = np.int32
+    by_column, minimise, triangular, continuous = 1, 1, 1, np.zeros(variables, dtype=whole)
+    matrix = (A.indptr.astype(whole), A.indices.astype(whole), A.data)
+    done = solver.passModel(
+        variables, rows, A.nnz, by_column, minimise, problem.offset, problem.c, -free, free, lower, problem.b, *matrix, continuous
+    )
+    if Q.nnz and done != highspy.HighsStatus.kError:
+        done = solver.passHessian(variables, Q.nnz, triangular, Q.indptr.astype(whole), Q.indices.astype(whole), Q.data)
+    if done == highspy.HighsStatus.kError:
         raise BackendError("HiGHS does not take the problem; solve with verbose=True to see what it says.")
 
 

@@ -73,7 +73,8 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
         q, rest = {name: np.zeros_like(part) for name, part in q.items()}, np.zeros_like(rest)
     gauge = penalty.dual_gauge(carrier.map.forward(rest))
     if gauge > 1 + 0.1 * tol:
-        q, rest = tighten(program, q, rest)
+        q, _ = tighten(program, q, rest)
+        rest = _rest(program, q)  # afresh: the rest before may have been so large that little of its digits is left
         gauge = penalty.dual_gauge(carrier.map.forward(rest))
 
     def value(scale: float) -> float:

@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
 def ball_of(model: Model, data: Data, bias: bool) -> Ball | None:
     """The perturbation set on the columns the library computes with; None when nothing is perturbed."""
-    if model.perturbation is None:
-        return None
-    radii = model.perturbation.radii(data.X.shape[1], data.names, bias)
-    return Ball(model.perturbation, radii) if radii.any() else None
+    return None if model.perturbation is None else model.perturbation.ball(data.X.shape[1], data.names, bias)
 
 
 def surviving(X: NDArray[np.float64], found: PatternSet, ball: Ball) -> PatternSet:

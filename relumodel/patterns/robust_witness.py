@@ -76,7 +76,7 @@ def _least_distance(G: Vector, ball: Ball) -> tuple[Vector | None, float]:
         alpha, residual = nnls(E, np.append(np.zeros(G.shape[1]), 1.0))
     except RuntimeError:  # no convergence: leave the decision to the linear program
         return np.zeros(G.shape[1]), 0.0
-    if residual <= 1e-10:
+    if residual <= 1e-7:  # about 1 / |R a|: no vector, or none that any perturbation worth the name leaves
         return None, float("inf")
     left = E @ alpha
     left[-1] -= 1.0

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import read, read_features, with_bias
-from ..errors import FileError, InputError
+from ..certify.neurons import neurons_of
+from ..data import Data, read, read_features, read_labels, with_bias
+from ..declared import number
+from ..errors import FileError, InputError, InputTypeError
 from ..files import replace_file
 from ..networks import Activation
+from ..perturbations import L2, Ball, Perturbation
 from ..program.functions import SampleLoss
 
 if TYPE_CHECKING:
+    from ..certify.worst_case import WorstCase
     from ..model import Model
 
 Matrix = NDArray[np.float64]
@@ -63,14 +67,74 @@ class Network:
         return np.where(scores >= 0, 1.0, -1.0) if self.classifies else scores
 
     def objective(self, model: Model, X: Any, y: Any) -> float:
-        """The non-convex training objective of this network under `model` on data: loss plus penalty, float64."""
+        """The non-convex training objective of this network under `model` on data: loss plus penalty, float64.
+
+        With a perturbation the loss is that of `worst_case`: the true worst case, or a certified upper bound on it.
+        """
+        data, ball = self._training_data(model, X, y)
+        loss = SampleLoss.bind(model.loss, data.y)
+        if ball is None:
+            value = loss.value(self(data.X))
+        else:
+            from ..certify.worst_case import worst_losses
+
+            value = loss.weights @ worst_losses(neurons_of(self), model.loss, data.X, data.y, ball, self.bias)
+        return float(value) + model.penalty.of_network(self.hidden_weights, self.output_weights)
+
+    def worst_case(self, model: Model, X: Any, y: Any) -> WorstCase:
+        """The worst perturbed samples and their losses: `X_adv, losses = network.worst_case(model, X, y)`, (n, d) and (n,).
+
+        losses : unweighted; the exact worst case where no neuron changes sides within the perturbation set, as for every
+            network of a strict robust program on its training data; elsewhere a certified upper bound. `.exact` (n,) says which.
+        X_adv : the worst points found, those with `losses` where exact.
+        Source: Bai et al. 2023, section 4; relumodel, crossing program.
+        """
+        from ..certify.worst_case import worst_case
+
+        data, ball = self._training_data(model, X, y)
+        return worst_case(neurons_of(self), model.loss, data.X, data.y, ball, self.bias)
+
+    def certified(
+        self, X: Any, y: Any, perturbation: Perturbation, exact: bool = False, time_limit: float | None = None
+    ) -> NDArray[np.str_]:
+        """What a perturbation can do to the label of every sample, as (n,) strings; each answer is sound.
+
+        "certified"   every point of the set has the label y: a lower bound on y f is positive
+        "falsified"   a point of the set has the other label: one was found and checked with `predict`
+        "unknown"     neither was shown
+
+        y : labels -1/+1.  exact : decide what bounds and search leave open by mixed-integer programs (HiGHS), for LInf and L1.
+        time_limit : seconds for all samples together; those not reached in time stay "unknown".
+        """
+        from ..certify.certified import certified
+
+        if not self.classifies:
+            raise InputError("certified() is about labels, and this network was trained for regression; see worst_case().")
+        if not isinstance(perturbation, Perturbation):
+            raise InputTypeError(f"perturbation must be rm.LInf(r), rm.L2(r) or rm.L1(r); got {perturbation!r}.")
+        if exact and isinstance(perturbation, L2):
+            raise InputError("exact=True needs a perturbation with flat sides, rm.LInf or rm.L1; with rm.L2 leave it False.")
+        limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
+        features, names = read_features(X, width=self.n_features)
+        labels = read_labels(y, len(features), "certified()")
+        ball = perturbation.ball(self.n_features, names or self.feature_names, self.bias)
+        return certified(neurons_of(self), self.predict, features, labels, ball, self.bias, bool(exact), limit)
+
+    def input_gradient(self, X: Any) -> Matrix:
+        """The gradient of f with respect to the features at the rows of X (n, d): (n, d). Where x.u_j = 0, of the active side."""
+        return neurons_of(self).gradient(self._read(X))[:, : self.n_features]
+
+    def _training_data(self, model: Model, X: Any, y: Any) -> tuple[Data, Ball | None]:
+        """The data and the perturbation set of a model of this network."""
         if model.network.activation != self.activation or model.network.bias != self.bias:
             raise InputError(
                 f"The model's network is {model.network}, this network has activation {self.activation} and bias={self.bias}."
             )
+        read_features(X, width=self.n_features)
         data = read(X, y, model.loss)
-        loss = SampleLoss.bind(model.loss, data.y).value(self(data.X))
-        return float(loss) + model.penalty.of_network(self.hidden_weights, self.output_weights)
+        if model.perturbation is None:
+            return data, None
+        return data, model.perturbation.ball(self.n_features, data.names or self.feature_names, self.bias)
 
     def save(self, path: str | Path) -> Path:
         """Write the network to `path` (.npz, no pickle), atomically. `rm.load` reads it back bit for bit."""

@@ -79,7 +79,7 @@ def warm_start(bench: Bench) -> None:
 
 @check("callback_stops", "a callback that returns True stops the backend, status 'interrupted'")
 def callback_stops(bench: Bench) -> None:
-    handed = hand_over(_example(_penalty(bench), n=20, d=3, P=10), bench.backend)
+    handed = hand_over(_example(_penalty(bench), n=60, d=5, P=30), bench.backend)
     lines = len(bench.call(handed).options.history)
     if lines < 2:
         raise SkippedError("it reports no progress" if not lines else "it reports at its end only")

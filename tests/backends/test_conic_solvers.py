@@ -82,6 +82,14 @@ def test_highs_refuses_values_it_does_not_know(capfd):
         compiled().solve(backend="highs", solver="gurobi")
 
 
+def test_highs_linear_solvers_are_refused_quadratic_objectives():
+    """Some versions would solve without the quadratic part."""
+    program = compiled(rm.Squared())
+    assert program.solve(backend="highs", solver="choose").status == "optimal"
+    with pytest.raises(rm.InputError, match="HiGHS's solver='ipm' is for linear programs; this one has a quadratic objective"):
+        program.solve(backend="highs", solver="ipm")
+
+
 @pytest.mark.parametrize("solver", ["ipm", "simplex", "choose", "pdlp"])
 def test_highs_solvers(solver):
     program = compiled()

@@ -74,7 +74,7 @@ def test_the_bound_is_below_every_perturbed_prediction(K, make, seed):
 
 
 def test_by_hand():
-    """One sample x = 1, radius 1, ReLU; v = 1 and w = 2 both straddle: f is 1 at 0 ... and - (1 + delta) over the box."""
+    """One sample x = 1, radius 1, ReLU, v = 1 and w = 2: f = (t)_+ - (2 t)_+ = -t for t in [0, 2]."""
     ball, samples = Ball(rm.LInf(1.0), np.array([1.0])), (np.array([0]), np.array([0]))
     clean = SampleLoss.bind(rm.Absolute(), np.array([0.0]))
     x = np.array([1.0, 2.0, 1.0, 2.0])  # v, w, h(v), h(w)
@@ -84,6 +84,6 @@ def test_by_hand():
     # all taken as active: q = v - w = -1, G+ = -1 - 1 - (2 - 2)_+ = -2, the true minimum; G- = 1 - 1 - (1 - 1)_+ = 0, the true one
     np.testing.assert_allclose(np.concatenate(loss.bounds(K.forward(x))), [-2, 0])
     assert loss.value(K.forward(x)) == 2
-    # up taken as inactive, down too: G+ = 0 - 0 - (2 + 2) = -4, G- = -(1 + 1)
+    # all taken as inactive: G+ = -(2 + 2), G- = -(1 + 1), both sound and loose
     K = dataclasses.replace(K, active=~active)
     np.testing.assert_allclose(np.concatenate(loss.bounds(K.forward(x))), [-4, -2])
