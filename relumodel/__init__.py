@@ -6,6 +6,7 @@ solution = program.solve()
 network = solution.network()
 """
 
+from . import attacks
 from .backend import Options, Progress, RawSolution, backends, register
 from .conic.form import Cone, ConicForm
 from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RelumodelError
@@ -17,6 +18,7 @@ from .penalties import PathNorm, WeightDecay
 from .perturbations import L1, L2, LInf
 from .program.program import Guarantee, Program
 from .recovery.network import Network, load
+from .refine import refine
 from .solution import Solution
 from .solve import path
 
@@ -60,9 +62,11 @@ __all__ = [
     "SquaredHinge",
     "TwoLayer",
     "WeightDecay",
+    "attacks",
     "backends",
     "load",
     "path",
+    "refine",
     "register",
     "sample_size",
 ]

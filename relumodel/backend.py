@@ -132,7 +132,7 @@ class Options:
     @contextmanager
     def catching_interrupt(self) -> Iterator[None]:
         """For backends that call `report` as they go: Ctrl-C asks them to stop; a second Ctrl-C raises as usual."""
-        if threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
             yield
             return
 

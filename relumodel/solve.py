@@ -54,7 +54,9 @@ def solve(
     if asked.error is not None:
         raise asked.error
 
-    candidates = [program.inverse.repair(program, x) for x in (point, start) if x is not None and np.isfinite(x).all()]
+    # a tenth of the tolerance buys a sparser network; what the user started from is kept as it is
+    rooms = ((point, 0.1 * tol), (start, 0.0))
+    candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
     best = min(candidates, key=program.objective, default=np.zeros(program.n_variables))
     certificate = certify(program, best, duals, tol)
     objective = program.objective(best)

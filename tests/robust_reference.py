@@ -56,7 +56,10 @@ def strict_optimum(model, X, y, D) -> float:
     slope = getattr(model.network.activation, "slope", 0.0)
     gated = type(model.network.activation).__name__ == "GatedReLU"
     V, W = ([cp.Variable(A.shape[1]) for _ in range(P)] for _ in range(2))
-    h = lambda u: support_in_cvxpy(model.perturbation, u, r)
+
+    def h(u):
+        return support_in_cvxpy(model.perturbation, u, r)
+
     if gated:
         cones, W = [], []
     else:
@@ -76,7 +79,10 @@ def crossing_optimum(model, X, y, active) -> float:
     P, n = active.shape[2:]
     slope = getattr(model.network.activation, "slope", 0.0)
     blocks = [[cp.Variable(A.shape[1]) for _ in range(P)] for _ in range(2)]
-    h = lambda u: support_in_cvxpy(model.perturbation, u, r)
+
+    def h(u):
+        return support_in_cvxpy(model.perturbation, u, r)
+
     G = {1: [], -1: []}
     for at, s in enumerate(G):
         for k in range(n):

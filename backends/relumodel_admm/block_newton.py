@@ -150,9 +150,7 @@ class BlockNewton:
         """Aim at complementarity `towards`, with Mehrotra's second-order term from the affine direction."""
         state = self.state
         head, body = self.square()
-        first, second = product(
-            self.norms.inverse(ahead.t, self.rows(ahead.u)), self.norms.forward(self.rows(ahead.y))
-        )
+        first, second = product(self.norms.inverse(ahead.t, self.rows(ahead.u)), self.norms.forward(self.rows(ahead.y)))
         target = np.broadcast_to(towards, (len(state.u), 1))
         heads = np.repeat(target.reshape(-1), len(state.t) // len(state.u))
         self.aim(-state.s * state.a + target - ahead.s * ahead.a, heads - head - first, -body - second, dual, primal)

@@ -10,7 +10,6 @@ That is the interior point of the epigraph form with its auxiliary variables eli
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any

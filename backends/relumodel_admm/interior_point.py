@@ -36,7 +36,7 @@ REFINED, REFINEMENTS = 1e-5, 6
 ROUGH = 0.1
 
 #: Above this gap the coupling matrix is formed in float32.
-COARSE = 1e-2
+COARSE = 1e-4
 
 #: What is added to the curvature of a sample, as a share of its weight's inverse; refinement takes it out again.
 SOFT = 1e-10

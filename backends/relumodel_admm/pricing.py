@@ -101,9 +101,9 @@ class _Batch:
 
     def look(self) -> None:
         """Products at the state."""
-        self.signed = (self.state.u @ self.gram.XT) * self.blocks.side
-        self.pull = self.c - (self.blocks.side * self.state.a) @ self.gram.X
-        self.gauges = self.problem.gauges(self.pull)
+        self.signed: Matrix = (self.state.u @ self.gram.XT) * self.blocks.side
+        self.pull: Matrix = self.c - (self.blocks.side * self.state.a) @ self.gram.X
+        self.gauges: Vector = self.problem.gauges(self.pull)
 
     def decide(self, slack: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Vector]:
         """Which blocks stay, which enter, and the lower bound of the gauge that u proves."""

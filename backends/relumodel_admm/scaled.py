@@ -99,7 +99,7 @@ class Scaled:
         """The program's multipliers from q and the cone multipliers of all blocks, (C P, n) or (C P, 0)."""
         program, n = self.program, len(self.live)
         loss, penalty = program.term("loss"), program.term("penalty")
-        full = loss.function.gradient(np.zeros(n))  # what rows of zeros have
+        full = loss.function.gradient(np.zeros(n))  # type: ignore[attr-defined]  # what rows of zeros have
         full[self.live] = self.f0 * self.sigma * q
         out = {"loss": full}
         rest = loss.map.adjoint(full)

@@ -48,9 +48,7 @@ class Answer:
 class WorkingSet:
     """The descent on the blocks of a program. `watch` is told the iteration and its measure and returns True to stop."""
 
-    def __init__(
-        self, problem: Scaled, gram: Gram, tol: float, limit: int, watch: Callable[[int, Measure], bool]
-    ) -> None:
+    def __init__(self, problem: Scaled, gram: Gram, tol: float, limit: int, watch: Callable[[int, Measure], bool]) -> None:
         self.problem, self.gram, self.tol, self.limit, self.watch = problem, gram, tol, limit, watch
         self.everything = problem.blocks(np.arange(problem.count))
         self.first: Iterate | None = None
@@ -67,10 +65,12 @@ class WorkingSet:
             left = np.setdiff1d(everyone, kept)
             prices = self._price(left, outcome.iterate.q)
             back = left[prices.enter]
-            if not len(back) or not outcome.solved:
+            lost = rounds == 1 and not outcome.solved and not self.stopped and len(left) > 0
+            if not lost and (not len(back) or not outcome.solved):
                 return self._answer(kept, left, outcome, prices, rounds)
             rounds += 1
-            kept = np.union1d(kept, back) if rounds <= ROUNDS else everyone
+            kept = np.union1d(kept, back) if rounds <= ROUNDS and not lost else everyone
+            assert self.first is not None  # something was dropped
             start = self.first.take(kept)
 
     def _descend(self, kept: NDArray[np.intp], at: Iterate, drop: bool) -> tuple[NDArray[np.intp], Outcome]:
@@ -84,9 +84,17 @@ class WorkingSet:
             at, goal = outcome.iterate, outcome.measure.gap / AGAIN
             if self.first is None:
                 self.first = at
-            size = at.state.t.reshape(len(kept), -1).sum(axis=1)
-            large = size > SHARE * np.sqrt(outcome.measure.gap) * size.max()
+            large = self._large(solver, outcome)
             kept, at = kept[large], at.take(large)
+
+    def _large(self, solver: InteriorPoint, outcome: Outcome) -> NDArray[np.bool_]:
+        """The blocks to go on with: all of them, if dropping the small ones would cost more than the gap."""
+        state, measure = outcome.iterate.state, outcome.measure
+        size = state.t.reshape(len(state.u), -1).sum(axis=1)
+        large = size > SHARE * np.sqrt(measure.gap) * size.max()
+        p = np.einsum("bn,bn->n", solver.blocks.mask[large], state.u[large] @ self.gram.XT)
+        cost = self.problem.loss.value(p) + size[large].sum() - measure.objective
+        return large if cost <= measure.objective - measure.bound else np.ones_like(large)
 
     def _watcher(self, goal: float) -> Callable[[Measure, Iterate], bool]:
         """Stops when the caller wants it, or when the gap has fallen to `goal`."""
@@ -107,9 +115,7 @@ class WorkingSet:
         warm = None if self.first is None else self.first.state.take(left)
         return price(self.problem, self.gram, blocks, q, 0.1 * self.tol, warm, 0 if self.stopped else LIMIT)
 
-    def _answer(
-        self, kept: NDArray[np.intp], left: NDArray[np.intp], outcome: Outcome, prices: Prices, rounds: int
-    ) -> Answer:
+    def _answer(self, kept: NDArray[np.intp], left: NDArray[np.intp], outcome: Outcome, prices: Prices, rounds: int) -> Answer:
         state, index = outcome.iterate.state, self.everything.index
         u = np.zeros((self.problem.count, self.gram.X.shape[1]))
         multipliers = np.zeros((self.problem.count, self.everything.side.shape[1]))

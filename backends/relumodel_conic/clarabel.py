@@ -22,6 +22,9 @@ STATUS = {
     "InsufficientProgress": "inaccurate",
 }
 
+#: Endings where other settings may get further.
+STALLED = ("AlmostSolved", "InsufficientProgress", "NumericalError")
+
 
 class ClarabelBackend:
     """Rows b - A x in cones, exponential cones (x, y, z) with y exp(x / y) <= z: both are Clarabel's own conventions."""
@@ -42,37 +45,51 @@ class ClarabelBackend:
         return package_missing("clarabel", "demo")
 
     def solve(self, problem: ConicForm, options: Options) -> RawSolution:
-        import clarabel
+        answer = _run(problem, options, {})
+        if str(answer.status) in STALLED and options.stopped is None and "max_step_fraction" not in options.extra:
+            # steps of 0.99 can run into the boundary of exponential cones; shorter ones take more iterations and arrive
+            again = _run(problem, options, {"max_step_fraction": 0.9})
+            message = f"Clarabel: {answer.status}; again with shorter steps: {again.status}"
+            better = str(again.status) == "Solved" or options.stopped is None and again.obj_val <= answer.obj_val
+            return _raw(again if better else answer, problem, options, message)
+        return _raw(answer, problem, options, f"Clarabel: {answer.status}")
 
-        P = sparse.triu(problem.P, format="csc")
-        solver = clarabel.DefaultSolver(P, problem.c, problem.A, problem.b, _cones(problem, clarabel), _settings(options, clarabel))
 
-        def watch(info: Any) -> bool:
-            return options.report(
-                info.iterations,
-                objective=info.cost_primal + problem.offset,
-                bound=info.cost_dual + problem.offset,
-                gap=info.gap_rel,
-                violation=info.res_primal,
-            )
+def _run(problem: ConicForm, options: Options, settings: dict[str, Any]) -> Any:
+    """One run of Clarabel, telling the callback and heeding Ctrl-C."""
+    import clarabel
 
-        solver.set_termination_callback(watch)
-        with options.catching_interrupt():
-            answer = solver.solve()
-        status = STATUS.get(str(answer.status), "failed")
-        if status == "interrupted":
-            status = options.stopped or status
-        return RawSolution(
-            status=status,
-            x=np.asarray(answer.x),
-            dual=np.asarray(answer.z),
-            objective=answer.obj_val + problem.offset,
-            iterations=answer.iterations,
-            message=f"Clarabel: {answer.status}",
+    P = sparse.triu(problem.P, format="csc")
+    wanted = _settings(options, settings, clarabel)
+    solver = clarabel.DefaultSolver(P, problem.c, problem.A, problem.b, _cones(problem, clarabel), wanted)
+
+    def watch(info: Any) -> bool:
+        return options.report(
+            info.iterations,
+            objective=info.cost_primal + problem.offset,
+            bound=info.cost_dual + problem.offset,
+            gap=info.gap_rel,
+            violation=info.res_primal,
         )
 
+    solver.set_termination_callback(watch)
+    with options.catching_interrupt():
+        return solver.solve()
 
-def _settings(options: Options, clarabel: Any) -> Any:
+
+def _raw(answer: Any, problem: ConicForm, options: Options, message: str) -> RawSolution:
+    status = STATUS.get(str(answer.status), "failed")
+    return RawSolution(
+        status=options.stopped or status if status == "interrupted" else status,
+        x=np.asarray(answer.x),
+        dual=np.asarray(answer.z),
+        objective=answer.obj_val + problem.offset,
+        iterations=answer.iterations,
+        message=message,
+    )
+
+
+def _settings(options: Options, own: dict[str, Any], clarabel: Any) -> Any:
     settings = clarabel.DefaultSettings()
     settings.verbose = options.verbose
     # the repaired point loses a little of what the solver reaches, so more is asked of it than of the gap
@@ -81,7 +98,7 @@ def _settings(options: Options, clarabel: Any) -> Any:
     remaining = options.remaining()
     if remaining is not None:
         settings.time_limit = max(remaining, 1e-3)
-    for key, value in options.extra.items():
+    for key, value in {**own, **options.extra}.items():
         setattr(settings, key, value)
     return settings
 

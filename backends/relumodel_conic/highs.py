@@ -118,18 +118,21 @@ def _listen(solver: Any, problem: ConicForm, options: Options, highspy: Any) -> 
     """Report progress, and stop when asked. The active-set method offers no interrupt; it is left by an exception from its log."""
     kinds = highspy.cb.HighsCallbackType
     quadratic = problem.P.nnz > 0
-    last = [-np.inf]
+    last, iterations = -np.inf, 0
 
     def watch(kind: Any, message: str, out: Any, reply: Any, data: Any) -> None:
-        now = time.perf_counter()
-        if options.stopped is None and now - last[0] < PAUSE:
-            return
-        last[0] = now
+        nonlocal last, iterations
         if kind == kinds.kCallbackLogging:
             line = message.split()  # iteration, objective, ...
             if len(line) == 4 and line[0].isdigit() and options.report(int(line[0]), float(line[1])):
                 raise _StoppedError
-        elif options.report(max(out.simplex_iteration_count, out.ipm_iteration_count, 0)):
+            return
+        now = time.perf_counter()
+        if options.stopped is None and now - last < PAUSE:
+            return
+        last = now
+        iterations = max(iterations, out.simplex_iteration_count, out.ipm_iteration_count)  # each -1 while the other works
+        if options.report(iterations):
             reply.user_interrupt = True
 
     solver.setCallback(watch, None)

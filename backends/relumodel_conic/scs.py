@@ -6,6 +6,10 @@ SCS calls nobody while it runs, so it runs in short stretches, each continuing f
 
 from __future__ import annotations
 
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,8 +20,12 @@ from relumodel.backend import ConicForm, Options, RawSolution, package_missing
 SOLVED, FAILED, STOPPED_BY_SIGNAL = 1, -4, -5
 INFEASIBLE, UNBOUNDED = -2, -1
 
-#: Iterations a stretch. SCS adapts its step size after 100 of them at the earliest, so shorter stretches never would.
-STRETCH = 150
+#: Iterations a stretch. SCS adapts its step size after 100 of them at the earliest, so shorter stretches never would; it looks for
+#: Ctrl-C at every 25th, the last one included.
+STRETCH = 151
+
+#: Stretches shorter than this many seconds are not worth leaving early.
+SHORT = 0.5
 
 
 class ScsBackend:
@@ -59,12 +67,13 @@ class ScsBackend:
 def _run(solver: Any, problem: ConicForm, options: Options, limit: int) -> tuple[dict[str, Any], int]:
     """Stretch after stretch until SCS is done, somebody stops it, or `limit` iterations; the last point and their number."""
     answer: dict[str, Any] = {}
-    total = 0
+    total, short = 0, False
     while True:
-        # without arguments it goes on from where it is
-        new = solver.solve(
-            warm_start=bool(answer) or options.warm_start is not None, **({} if answer else {"x": options.warm_start})
-        )
+        started = time.perf_counter()
+        with _holding_back_interrupts(short):
+            # without x it goes on from where it is
+            new = solver.solve(warm_start=True) if answer else solver.solve(options.warm_start is not None, x=options.warm_start)
+        short = time.perf_counter() - started < SHORT
         info = new["info"]
         if info["status_val"] == STOPPED_BY_SIGNAL:
             options.stopped = "interrupted"  # caught by SCS's own handler, which leaves no point; the one before remains
@@ -75,6 +84,19 @@ def _run(solver: Any, problem: ConicForm, options: Options, limit: int) -> tuple
         stop = options.report(total, info["pobj"] + problem.offset, info["dobj"] + problem.offset, violation=violation)
         if stop or total >= limit or info["status_val"] in (SOLVED, FAILED, INFEASIBLE, UNBOUNDED):
             return answer, total
+
+
+@contextmanager
+def _holding_back_interrupts(wanted: bool) -> Iterator[None]:
+    """Ctrl-C waits for the end of the block, and our handler: SCS's own forgets one that comes after its last look."""
+    if not wanted or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _raw(answer: dict[str, Any], problem: ConicForm, options: Options, total: int) -> RawSolution:

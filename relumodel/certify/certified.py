@@ -55,9 +55,7 @@ def certified(
     return out
 
 
-def _decided(
-    neurons: Neurons, predict: Predict, x: Matrix, label: float, ball: Ball, d: int, time_limit: float | None
-) -> str:
+def _decided(neurons: Neurons, predict: Predict, x: Matrix, label: float, ball: Ball, d: int, time_limit: float | None) -> str:
     """The verdict of the mixed-integer program on one sample x, its bias column included; d is the number of features."""
     margin = lowest_margin(neurons, x, label, ball, time_limit)
     if margin.bound > 0:

@@ -66,7 +66,7 @@ def crossing_bound(
     choice, q = _ascend(neurons.blocks, T, push, lines, choice, ball, sweeps)
     m, c = (np.where(choice, both[1], both[0]) for both in (lines.slope, lines.slack))
     value = (push * m * T - c).sum(axis=1) - ball.support(q)
-    return LowerBound(value, choice.T, q, lines.crossing.any(axis=1))
+    return LowerBound(value, choice.T, q, np.any(lines.crossing, axis=1))
 
 
 def _lines(neurons: Neurons, X: Matrix, T: Matrix, up: Choice, ball: Ball, chords: bool) -> Lines:
@@ -76,12 +76,12 @@ def _lines(neurons: Neurons, X: Matrix, T: Matrix, up: Choice, ball: Ball, chord
     span = np.where(h > 0, high - low, 1.0)
     if neurons.gates is not None:
         return _gated_lines(neurons.gates, X, low, high, span, up, ball)
-    l = neurons.slope
+    least = neurons.slope
     crossing = (low < 0) & (high > 0)
-    stable = np.where(T >= 0, 1.0, l)
-    chord, lift = (high - l * low) / span, -(1 - l) * low * high / span
-    slopes = [np.where(crossing, np.where(up, m, chord if chords else m), stable) for m in (l, 1.0)]
-    slacks = [np.where(crossing & ~up, lift if chords else (1 - l) * c, 0.0) for c in (high, -low)]
+    stable = np.where(T >= 0, 1.0, least)
+    chord, lift = (high - least * low) / span, -(1 - least) * low * high / span
+    slopes = [np.where(crossing, np.where(up, m, chord if chords else m), stable) for m in (least, 1.0)]
+    slacks = [np.where(crossing & ~up, lift if chords else (1 - least) * c, 0.0) for c in (high, -low)]
     crossing &= np.minimum(-low, high) > ROUNDING * span
     return Lines(np.stack(slopes), np.stack(slacks), crossing)
 
@@ -100,9 +100,7 @@ def _gated_lines(gates: Matrix, X: Matrix, low: Matrix, high: Matrix, span: Matr
     return Lines(np.stack([slope, slope]), np.stack([slack, slack]), matters)
 
 
-def _ascend(
-    B: Matrix, T: Matrix, push: Matrix, lines: Lines, choice: Choice, ball: Ball, sweeps: int
-) -> tuple[Choice, Matrix]:
+def _ascend(B: Matrix, T: Matrix, push: Matrix, lines: Lines, choice: Choice, ball: Ball, sweeps: int) -> tuple[Choice, Matrix]:
     """The choices after coordinate ascent on G, and their q."""
     choice = choice.copy()
     free = (lines.slope[0] != lines.slope[1]) | (lines.slack[0] != lines.slack[1])

@@ -45,14 +45,17 @@ def lowest_margin(neurons: Neurons, x: Matrix, s: float, ball: Ball, time_limit:
         b = np.append(problem.b, -1.0)
     else:
         A, b = np.hstack([on_omega, problem.on_rest]), problem.b
-    whole = np.concatenate([np.zeros(len(costs) - len(problem.whole)), problem.whole])
+    # the constant is a fixed column, so that HiGHS's relative gap is one to s f itself: at half of a positive value the sign
+    # is settled, and there is no need to go on
+    A = np.hstack([A, np.zeros((len(b), 1))])
+    costs, low, high = np.append(costs, problem.constant), np.append(low, 1.0), np.append(high, 1.0)
+    whole = np.concatenate([np.zeros(len(costs) - 1 - len(problem.whole)), problem.whole, [0.0]])
     rows = [LinearConstraint(A, b, np.inf)] if len(b) else []
-    # the sign is settled as soon as the bound is above half of a positive value, so there is no need to go on
     options: dict[str, Any] = {"mip_rel_gap": 0.5} | ({} if time_limit is None else {"time_limit": time_limit})
     found = milp(costs, integrality=whole, bounds=Bounds(low, high), constraints=rows, options=options)
     proved = found.mip_dual_bound if whole.any() else found.fun if found.status == 0 else None
     slack = TOLERANCE * (1 + len(b))
-    bound = -np.inf if proved is None else problem.scale * (problem.constant + proved - slack)
+    bound = -np.inf if proved is None else problem.scale * (proved - slack)
     if found.x is None:
         return Margin(bound, None)
     omega = found.x[:D] - found.x[D : 2 * D] if isinstance(ball.perturbation, L1) else found.x[:D]
@@ -121,9 +124,7 @@ def _self_gated(T: Matrix, h: Matrix, W: Matrix, up: NDArray[np.bool_]) -> tuple
     return on_omega, on_rest, b, 0 * T, T + h
 
 
-def _fixed_gates(
-    T: Matrix, h: Matrix, W: Matrix, up: NDArray[np.bool_], z: Matrix, room: Matrix, V: Matrix
-) -> tuple[Matrix, ...]:
+def _fixed_gates(T: Matrix, h: Matrix, W: Matrix, up: NDArray[np.bool_], z: Matrix, room: Matrix, V: Matrix) -> tuple[Matrix, ...]:
     """w = k t, with k = 1 only where the gate z + V omega >= 0 and k = 0 only where it is <= 0."""
     w, low, high = np.eye(len(T)), np.minimum(T - h, 0.0), np.maximum(T + h, 0.0)
     sign = np.where(up, 1.0, -1.0)  # up: w >= low k, w >= t - high (1 - k);  down: w <= high k, w <= t - low (1 - k)

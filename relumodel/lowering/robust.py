@@ -6,6 +6,7 @@ case.  crossing (see relumodel.program.crossing): no sign cones, a certified bou
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +15,12 @@ from ..data import Data
 from ..errors import InputError
 from ..networks import Activation
 from ..patterns.pattern_set import PatternSet
-from ..patterns.robust_witness import robust_witnesses, smallest
+from ..patterns.robust_witness import largest_factor, robust_witnesses
 from ..perturbations import Ball
 from ..program.crossing import CrossingLoss, CrossingMap, SupportEpigraph
 from ..program.functions import SampleLoss
 from ..program.maps import Identity, Leading, MaskedProduct
-from ..program.program import Term
+from ..program.program import Program, Term
 from ..program.robust import RobustCones, RobustLoss
 from ..program.robust_maps import SampleWeights, Stacked
 
@@ -39,15 +40,10 @@ def surviving(X: NDArray[np.float64], found: PatternSet, ball: Ball) -> PatternS
     witnesses = robust_witnesses(X, found.D, ball, found.witnesses)
     kept = np.isfinite(witnesses).all(axis=1)
     if not kept.any():
-        largest = max(_room(X, found.D[:, i], ball) for i in range(found.count))
-        advice = (
-            f"the largest that leaves one is {largest:.4g} times the given radius"
-            if largest > 0
-            else "they are empty at any radius; use other patterns"
-        )
         raise InputError(
-            f"The perturbation is too large: the robust cone of each of the {found.count:,} patterns is {{0}} ({advice}). "
-            "Use a smaller radius, a bias, or robust='crossing', which needs no cones."
+            f"The perturbation is too large: the robust cone of each of the {found.count:,} patterns is {{0}}; "
+            f"{_room(largest_factor(X, found.D, ball), ball)}. Use a smaller radius, more patterns, a bias, or "
+            "robust='crossing', which needs no cones."
         )
     dropped = int((~kept).sum())
     origin = found.origin + (f"; {dropped:,} dropped, whose robust cone is {{0}}" if dropped else "")
@@ -56,10 +52,17 @@ def surviving(X: NDArray[np.float64], found: PatternSet, ball: Ball) -> PatternS
     )
 
 
-def _room(X: NDArray[np.float64], pattern: NDArray[np.bool_], ball: Ball) -> float:
-    """The factor on the radius below which the robust cone of a pattern has interior."""
-    _, least = smallest(np.where(pattern, 1.0, -1.0)[:, None] * X, ball, exact=True)
-    return 1 / least if least > 0 else float("inf")
+def _room(factor: float, ball: Ball) -> str:
+    """What an error says of the largest radius, rounded down so that it can be used."""
+    if factor == 0:
+        return "they are {0} at any radius"
+    radius = ball.perturbation.radius
+    largest = factor if isinstance(radius, tuple) else factor * radius
+    step = 10.0 ** (np.floor(np.log10(largest)) - 3)
+    shown = f"{np.floor(largest / step - 1e-9) * step:.4g}"
+    if isinstance(radius, tuple):
+        return f"the largest perturbation that leaves one is {shown} times as large"
+    return f"the largest radius that leaves one is {shown}"
 
 
 def strict_terms(model: Model, X: NDArray[np.float64], y: NDArray[np.float64], found: PatternSet, ball: Ball) -> list[Term]:
@@ -97,3 +100,11 @@ def crossing_terms(
         Term("penalty", model.penalty.function(d), Leading(B * d, B * d + B)),
         Term("sizes", SupportEpigraph(ball, B), Identity(B * d + B)),
     ]
+
+
+def with_slopes(program: Program, active: NDArray[np.bool_]) -> Program:
+    """A crossing program with other slopes, sharing all else. active : (2, 2, P, n), see CrossingMap."""
+    loss = program.term("loss")
+    assert isinstance(loss.map, CrossingMap)
+    chosen = Term(loss.name, loss.function, dataclasses.replace(loss.map, active=active))
+    return dataclasses.replace(program, terms=tuple(chosen if term is loss else term for term in program.terms))

@@ -44,6 +44,8 @@ def lower_two_layer(network: TwoLayer, model: Model, data: Data, patterns: Any) 
         )
     X = with_bias(data.X, network.bias)
     ball = ball_of(model, data, network.bias)
+    if ball is not None and model.robust == "crossing" and not network.activation.self_gated:
+        raise InputError("robust='crossing' bounds neurons whose own sign decides; for a gated network use robust='strict'.")
     found = _patterns(network, model, X, patterns, ball)
     if ball is not None and model.robust == "crossing":
         active = np.broadcast_to(found.D.T, (2, 2, found.count, len(X)))
@@ -89,8 +91,6 @@ def _clean_terms(model: Model, X: Matrix, data: Data, found: PatternSet) -> list
 
 def crossing_program(model: Model, X: Matrix, data: Data, found: PatternSet, ball: Ball, active: NDArray[np.bool_]) -> Program:
     """The crossing program with the slopes that `active` (2, 2, P, n) chooses, one a sign, copy, pattern and sample."""
-    if not model.network.activation.self_gated:
-        raise InputError("A gated network has fixed gates, so its samples cannot cross them soundly; use robust='strict' with it.")
     P, d = found.count, X.shape[1]
     terms = crossing_terms(model, X, data.y, active, ball)
     variables = (Variable("v", (P, d), 0), Variable("w", (P, d), P * d), Variable("p", (2, P), 2 * P * d))

@@ -14,7 +14,7 @@ from .hidden_layer import HiddenLayer, hidden_layer
 from .packing import distinct, pack
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
-from .witness import find_witnesses, is_strict
+from .witness import find_witnesses, is_strict, no_witnesses
 
 
 @dataclass(frozen=True, init=False)
@@ -44,7 +44,8 @@ class PatternsOf(PatternStrategy):
         D, best = np.ascontiguousarray(D[:, first[appearance]]), best[appearance]
         witnesses, boundary = vectors[best], ~strict[best]
         if boundary.any():
-            witnesses[boundary] = find_witnesses(X, D[:, boundary])
+            part = D[:, boundary]
+            witnesses[boundary] = find_witnesses(X, part) if ball is None else no_witnesses(X, part)
         origin = f"{len(best):,} of a network with {self.network.neurons:,} neurons"
         return PatternSet(D, witnesses, complete=False, origin=origin)
 

@@ -17,7 +17,8 @@ class PatternSet:
 
     D : (n, P) bool, column i is the pattern [X a_i >= 0].
     witnesses : (P, d) float64, row i is the a_i, unit 2-norm, with (2 D_i - 1) * (X a_i) > 0 on every non-zero row of
-        X; a row of NaN where no such vector exists (a given pattern whose cone has no interior).
+        X; a row of NaN where no such vector exists (a given pattern whose cone has no interior), or where there is a
+        perturbation, for which robust witnesses replace these, and none was at hand.
     complete : True only when D holds every pattern of the arrangement (then the program is exact).
     origin : one phrase for the report, e.g. "50 sampled (seed 0)".
     """

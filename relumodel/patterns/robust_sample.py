@@ -13,7 +13,7 @@ from ..perturbations import Ball
 from .packing import first_seen, pack, unpack
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
-from .witness import find_witnesses, is_strict
+from .witness import is_strict, no_witnesses
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def with_uniform(X: NDArray[np.float64], found: PatternSet) -> PatternSet:
     names = " and ".join(("all-active", "all-inactive")[j] for j in missing)
     return PatternSet(
         np.hstack([found.D, added]),
-        np.vstack([found.witnesses, find_witnesses(X, added)]),
+        np.vstack([found.witnesses, no_witnesses(X, added)]),
         complete=found.complete,
         origin=f"{found.origin}, {names}",
     )

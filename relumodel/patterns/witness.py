@@ -55,6 +55,11 @@ def find_witnesses(X: NDArray[np.float64], D: NDArray[np.bool_], reduced: Arrang
     return vectors
 
 
+def no_witnesses(X: NDArray[np.float64], D: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """NaN for each pattern: with a perturbation robust witnesses are looked for instead, and clean ones would be for nothing."""
+    return np.full((D.shape[1], X.shape[1]), np.nan)
+
+
 def _widest(normals: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """The b in the unit cube with the largest smallest target * (normals b); zero when that is not positive."""
     from scipy.optimize import linprog  # here, because it costs as much to import as all the rest

@@ -66,8 +66,8 @@ class Inverse(Protocol):
     @property
     def patterns(self) -> NDArray[np.bool_] | None: ...
 
-    def repair(self, program: Program, x: Vector) -> Vector:
-        """A point that satisfies every cone, as near to x as is cheap."""
+    def repair(self, program: Program, x: Vector, room: float = 0.0) -> Vector:
+        """A point that satisfies every cone, as near to x as is cheap; `room` is the relative loss that a sparser one may cost."""
         ...
 
     def network(self, x: Vector) -> Network:

@@ -151,7 +151,14 @@ class Network:
         return replace_file(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **cast(Any, arrays)))
 
     def _read(self, X: Any) -> Matrix:
-        return with_bias(read_features(X, width=self.n_features)[0], self.bias)
+        features, names = read_features(X, width=self.n_features)
+        if names is not None and self.feature_names is not None and names != self.feature_names:
+            at = next(i for i, pair in enumerate(zip(names, self.feature_names, strict=True)) if pair[0] != pair[1])
+            raise InputError(
+                f"X has other columns than the training data: column {at} is {names[at]!r}, in training it was "
+                f"{self.feature_names[at]!r}. Reorder or rename them: X[list(network.feature_names)]."
+            )
+        return with_bias(features, self.bias)
 
     def _outputs(self, X: Matrix) -> Matrix:
         S = X @ self.hidden_weights

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..patterns.pattern_set import PatternSet
+from ..patterns.robust_witness import without_undecided
 from ..perturbations import Ball
 from ..program.program import Program
 from .cone_repair import into_cone
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float64]
 
 #: A solver leaves noise in blocks that are zero at the optimum; blocks below these shares of the largest are tried as zero.
-NEGLIGIBLE = (1e-3, 1e-5, 1e-7, 1e-9)
+NEGLIGIBLE = (3e-1, 1e-1, 3e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-7, 1e-9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +47,23 @@ class TwoLayerInverse:
         return D
 
     @np.errstate(over="ignore", invalid="ignore")  # x may be garbage; what overflows is not the best
-    def repair(self, program: Program, x: Matrix) -> Matrix:
-        """The best strictly feasible point among x with its negligible blocks dropped, at several levels of negligible."""
+    def repair(self, program: Program, x: Matrix, room: float = 0.0) -> Matrix:
+        """The sparsest strictly feasible point among x with its negligible blocks dropped, at several levels of negligible,
+        whose objective is within `room` (relative) of the best of them."""
         blocks = self.blocks(x)
         norms = np.linalg.norm(blocks, axis=1)
-        best, best_objective, tried = np.zeros_like(x), program.objective(np.zeros_like(x)), -1
+        zero = np.zeros_like(x)
+        candidates, tried = [(program.objective(zero), zero)], -1
         for share in (*NEGLIGIBLE, 0.0):
             keep = norms > share * norms.max()
             if keep.sum() == tried:
                 continue
             tried = int(keep.sum())
             candidate = self.feasible(np.where(keep[:, None], blocks, 0.0))
-            objective = program.objective(candidate)
-            if objective < best_objective:
-                best, best_objective = candidate, objective
-        return best
+            candidates.append((program.objective(candidate), candidate))
+        limit = min(value for value, _ in candidates if not np.isnan(value))
+        limit += room * abs(limit)
+        return next(candidate for value, candidate in candidates if value <= limit)
 
     def blocks(self, x: Matrix) -> Matrix:
         """The weight blocks of a point, one a row."""
@@ -70,18 +73,21 @@ class TwoLayerInverse:
         """The point with every block moved into its cone; only those outside are touched."""
         if not self.model.network.activation.self_gated:
             return blocks.reshape(-1)
+        X = self.X
+        if self.ball is not None:
+            blocks, X = without_undecided(X, self.ball, blocks), without_undecided(X, self.ball, X)
         used = np.flatnonzero(blocks.any(axis=1))
         pattern = used % self.found.count
         side = np.where(self.found.D.T[pattern], 1.0, -1.0)
-        slack = (blocks[used] @ self.X.T) * side
+        slack = (blocks[used] @ X.T) * side
         if self.ball is not None:
             slack -= self.ball.support(blocks[used])[:, None]
         # a row may round differently in the next product, so the target lies a few roundings inside the cone
-        margin = 8 * np.finfo(float).eps * np.linalg.norm(self.X, axis=1) * np.linalg.norm(blocks[used], axis=1)[:, None]
+        margin = 8 * np.finfo(float).eps * np.linalg.norm(X, axis=1) * np.linalg.norm(blocks[used], axis=1)[:, None]
         out = blocks.copy()
         for j in np.flatnonzero((slack < margin).any(axis=1)):
             block, witness = blocks[used[j]], self.found.witnesses[pattern[j]]
-            moved = into_cone(block, side[j][:, None] * self.X, witness, self.ball)
+            moved = into_cone(block, side[j][:, None] * X, witness, self.ball)
             # where the nearest point is the apex, what is computed is rounding: the block is zero
             out[used[j]] = moved if np.linalg.norm(moved) > 1e-13 * np.linalg.norm(block) else 0.0
         return out.reshape(-1)

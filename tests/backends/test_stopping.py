@@ -129,7 +129,7 @@ INTERRUPTED = [
     # backend, loss, penalty, samples, options, whether it still has a point: None for one that ends only when it is done
     ("clarabel", "rm.Hinge()", "rm.WeightDecay(1e-3)", 600, "{}", True),
     ("ecos", "rm.Hinge()", "rm.WeightDecay(1e-3)", 600, "{}", True),
-    ("scs", "rm.Hinge()", "rm.WeightDecay(1e-4)", 300, "{}", True),
+    ("scs", "rm.Hinge()", "rm.WeightDecay(1e-4)", 100, "{}", True),
     ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 400, "{}", False),
     ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 300, "{'solver': 'simplex'}", False),
     ("highs", "rm.Squared()", "rm.PathNorm(1e-2)", 250, "{}", False),

@@ -47,7 +47,9 @@ def _losses(ball):
 
 
 LOSS_CASES = [case for ball in BALLS for case in _losses(ball)]
-CASES = LOSS_CASES + [c for ball in BALLS for c in (Case(RobustCones(N, ball), 2 * (N + D)), Case(SupportEpigraph(ball, 3), 3 * (D + 1)))]
+CASES = LOSS_CASES + [
+    c for ball in BALLS for c in (Case(RobustCones(N, ball), 2 * (N + D)), Case(SupportEpigraph(ball, 3), 3 * (D + 1)))
+]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 #: there are many cases, so few examples of each
 few = settings(max_examples=8)

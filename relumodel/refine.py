@@ -1,0 +1,66 @@
+"""Convex-concave repetition of crossing programs (Yuille & Rangarajan 2003; relumodel, crossing program).
+
+A crossing program bounds every neuron on every sample with a slope chosen beforehand. At its solution other slopes may give a
+better bound; the program with those slopes has a lower objective at the same point, and a lower one yet at its own optimum.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .certify.crossing_bound import crossing_bound
+from .certify.neurons import Neurons
+from .declared import number, whole
+from .errors import InputError, InputTypeError
+from .lowering.robust import with_slopes
+from .program.crossing import CrossingMap
+from .program.program import Program
+from .recovery.two_layer import CrossingInverse
+from .solution import Solution
+
+
+def refine(solution: Solution, rounds: int = 5, **options: Any) -> Solution:
+    """Solve a crossing program again with the slopes that are best at its solution, at most `rounds` times.
+
+    The certified worst-case objective never rises from round to round; it stops when a round lowers it by less than `tol`
+    (relative; that of `solution` unless given). The bound of the answer is that of its last program, whose slopes it has.
+
+    options : those of `Program.solve` but warm_start, for every round; a time_limit is one for each.
+    Raises `InputError` for solutions of other programs than those of robust="crossing".
+    """
+    rounds = whole(rounds, "rounds", low=1)
+    if not isinstance(solution, Solution):
+        raise InputTypeError(f"refine takes a Solution, what program.solve() returns; got {type(solution).__name__}.")
+    if "warm_start" in options:
+        raise InputError("refine starts every round from the one before; leave warm_start out.")
+    tol = number(options.setdefault("tol", solution.tol), "tol", above=0)
+    for _ in range(rounds):
+        program = with_slopes(solution.program, improved(solution.program, solution.point))
+        found = program.solve(warm_start=solution, **options)
+        gain = solution.objective - found.objective
+        solution = found
+        if gain <= tol * abs(found.objective):
+            break
+    return solution
+
+
+def improved(program: Program, point: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The slopes of a crossing program, bettered at a point by coordinate ascent: (2, 2, P, n). Zero blocks keep theirs."""
+    inverse, loss = program.inverse, program.term("loss").map
+    if not isinstance(inverse, CrossingInverse) or not isinstance(loss, CrossingMap) or inverse.ball is None:
+        raise InputError(
+            "refine repeats crossing programs: compile the model with a perturbation and robust='crossing'. "
+            "A strict program and one without perturbation have no slopes to choose."
+        )
+    blocks, (P, n, _) = inverse.blocks(point), loss.sizes
+    used = blocks.any(axis=1)
+    neurons = Neurons(blocks[used], np.repeat([1.0, -1.0], P)[used], loss.slope)
+    active = loss.active.reshape(2, 2 * P, n).copy()
+    for side, (samples, s) in enumerate(zip(loss.samples, (1.0, -1.0), strict=True)):
+        start = active[side][np.ix_(used, samples)]
+        bound = crossing_bound(neurons, loss.X[samples], np.full(len(samples), s), inverse.ball, start, chords=False)
+        active[side][np.ix_(used, samples)] = bound.active
+    return active.reshape(2, 2, P, n)

@@ -1,0 +1,105 @@
+"""The native engine on small programs: the optimum of the conic solver, a gap of 1e-6, on awkward data too."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import relumodel as rm
+from relumodel_admm.backend import AdmmBackend
+
+LOSSES = [rm.Squared, rm.Absolute, lambda **how: rm.Huber(0.3, **how), rm.Hinge, rm.SquaredHinge, rm.Logistic]
+NAMES = ["squared", "absolute", "huber", "hinge", "squared hinge", "logistic"]
+ACTIVATIONS = [rm.ReLU(), rm.LeakyReLU(0.1), rm.GatedReLU()]
+
+
+def labels(n, rng):
+    y = np.sign(rng.standard_normal(n))
+    y[:2] = 1, -1
+    return y
+
+
+def program(loss, penalty, activation=None, X=None, patterns=8, bias=True):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((40, 4)) if X is None else X
+    model = rm.Model(rm.TwoLayer(activation or rm.ReLU(), bias=bias), loss, penalty)
+    return model.compile(X, labels(len(X), rng), patterns=rm.SamplePatterns(patterns, seed=0))
+
+
+def solved(compiled, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return compiled.solve(backend=AdmmBackend(), **options)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
+@pytest.mark.parametrize("penalty", [rm.WeightDecay, rm.PathNorm])
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=["relu", "leaky", "gated"])
+def test_agrees_with_clarabel(loss, penalty, activation):
+    for beta in (1e-4, 1e-2):
+        compiled = program(loss(), penalty(beta), activation)
+        ours = solved(compiled)
+        assert ours.status == "optimal", ours
+        assert ours.violation == 0
+        assert ours.objective == pytest.approx(compiled.solve(backend="clarabel").objective, rel=2e-6)
+
+
+def awkward():
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((20, 3))
+    yield "repeated rows", np.vstack([X, X, -X])
+    yield "zero rows", np.vstack([X, np.zeros((4, 3))])
+    yield "rank two", rng.standard_normal((40, 2)) @ rng.standard_normal((2, 6))
+    yield "n << d", rng.standard_normal((10, 60))
+    yield "n >> d", rng.standard_normal((500, 3))
+    yield "binary", np.sign(rng.standard_normal((50, 5)))
+    yield "large", 1e4 * rng.standard_normal((40, 4))
+    yield "columns of all scales", rng.standard_normal((40, 5)) * 10.0 ** np.array([-4, -2, 0, 2, 4])
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
+@pytest.mark.parametrize(("name", "X"), list(awkward()), ids=[name for name, _ in awkward()])
+def test_degenerate_data(loss, name, X):
+    for penalty in (rm.WeightDecay(0.1), rm.PathNorm(0.01)):
+        solution = solved(program(loss(), penalty, X=X, patterns=5, bias=False))
+        assert solution.gap <= 1e-6, solution
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
+def test_weak_penalties(loss):
+    assert solved(program(loss(), rm.WeightDecay(1e-6))).gap <= 1e-6
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
+def test_the_zero_optimum_is_seen_at_once(loss):
+    solution = solved(program(loss(), rm.WeightDecay(1e3)))
+    assert (solution.status, solution.iterations) == ("optimal", 0)
+    assert not solution.point.any()
+
+
+def test_targets_that_are_zero():
+    compiled = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.1)).compile(
+        np.eye(3), np.zeros(3), patterns=rm.EnumeratePatterns()
+    )
+    assert solved(compiled).objective == 0
+
+
+def test_a_tall_program_takes_the_narrow_system():
+    X = np.random.default_rng(0).standard_normal((800, 4))
+    compiled = program(rm.Squared(), rm.WeightDecay(1e-2), X=X, patterns=6)
+    assert solved(compiled).objective == pytest.approx(compiled.solve(backend="clarabel").objective, rel=2e-6)
+
+
+def test_stopping_early_leaves_a_valid_bound():
+    compiled = program(rm.Hinge(), rm.WeightDecay(1e-3))
+    best = solved(compiled)
+    seen = []
+    stopped = solved(compiled, callback=lambda progress: seen.append(progress) or progress.iteration >= 6)
+    assert stopped.status == "interrupted"
+    assert [p.iteration for p in seen] == list(range(7))
+    assert stopped.bound <= best.objective <= stopped.objective
+
+
+def test_nothing_left_to_chance():
+    first, second = (solved(program(rm.Squared(), rm.WeightDecay(1e-2))) for _ in range(2))
+    assert np.array_equal(first.point, second.point)
