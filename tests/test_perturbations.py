@@ -95,7 +95,13 @@ def test_radii():
 
 
 def test_radii_come_from_many_kinds():
-    for radius in ([0.1, 0.2], (0.1, 0.2), np.array([0.1, 0.2]), torch.tensor([0.1, 0.2], dtype=torch.float64), pd.Series([0.1, 0.2])):
+    for radius in (
+        [0.1, 0.2],
+        (0.1, 0.2),
+        np.array([0.1, 0.2]),
+        torch.tensor([0.1, 0.2], dtype=torch.float64),
+        pd.Series([0.1, 0.2]),
+    ):
         assert rm.L2(radius) == rm.L2((0.1, 0.2))
     for radius in (1, np.float32(1), np.array(1.0), torch.tensor(1.0)):
         assert rm.L2(radius) == rm.L2(1.0)

@@ -47,7 +47,7 @@ class Gram:
 
 def inverse_factors(H: Stack) -> Stack:
     """L^-1 of the Cholesky factors H = L L', (B, d, d). Raises LinAlgError when one is not positive definite."""
-    L: Stack = np.linalg.cholesky(H)
+    L = np.asarray(np.linalg.cholesky(H), dtype=np.float64)
     for factor in L:  # a loop over LAPACK's triangular inverse beats the general one in a batch three times
         _, info = dtrtri(factor.T, lower=0, overwrite_c=1)
         if info:

@@ -85,6 +85,10 @@ def price(
 class _Batch:
     """The undecided blocks and their interior points, each with its own step lengths."""
 
+    signed: Matrix
+    pull: Matrix
+    gauges: Vector
+
     def __init__(self, problem: Scaled, gram: Gram, blocks: Blocks, c: Matrix, index: NDArray[np.intp], warm: State | None) -> None:
         self.problem, self.gram = problem, gram
         self.blocks, self.c, self.index = part(blocks, index), c[index], index
@@ -101,9 +105,9 @@ class _Batch:
 
     def look(self) -> None:
         """Products at the state."""
-        self.signed: Matrix = (self.state.u @ self.gram.XT) * self.blocks.side
-        self.pull: Matrix = self.c - (self.blocks.side * self.state.a) @ self.gram.X
-        self.gauges: Vector = self.problem.gauges(self.pull)
+        self.signed = (self.state.u @ self.gram.XT) * self.blocks.side
+        self.pull = self.c - (self.blocks.side * self.state.a) @ self.gram.X
+        self.gauges = self.problem.gauges(self.pull)
 
     def decide(self, slack: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Vector]:
         """Which blocks stay, which enter, and the lower bound of the gauge that u proves."""

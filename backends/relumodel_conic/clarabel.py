@@ -50,7 +50,7 @@ class ClarabelBackend:
             # steps of 0.99 can run into the boundary of exponential cones; shorter ones take more iterations and arrive
             again = _run(problem, options, {"max_step_fraction": 0.9})
             message = f"Clarabel: {answer.status}; again with shorter steps: {again.status}"
-            better = str(again.status) == "Solved" or options.stopped is None and again.obj_val <= answer.obj_val
+            better = str(again.status) == "Solved" or (options.stopped is None and again.obj_val <= answer.obj_val)
             return _raw(again if better else answer, problem, options, message)
         return _raw(answer, problem, options, f"Clarabel: {answer.status}")
 

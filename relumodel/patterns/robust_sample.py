@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..declared import whole
 from ..errors import InputError
 from ..perturbations import Ball
+from .chunks import chunks
 from .packing import first_seen, pack, unpack
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
@@ -37,7 +38,9 @@ class RobustSamplePatterns(PatternStrategy):
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """`count` distinct patterns, each with a clean witness where there is one (a perturbed pattern may have none)."""
         if ball is None:
-            raise InputError("RobustSamplePatterns needs a model with a perturbation; without one use rm.SamplePatterns.")
+            raise InputError(
+                "RobustSamplePatterns needs a model with a perturbation of positive radius; without one use rm.SamplePatterns."
+            )
         rng = np.random.default_rng(self.seed)
         words = pack(np.empty((0, len(X)), dtype=bool))
         directions = np.empty((0, X.shape[1]))
@@ -84,15 +87,18 @@ class GapPatterns(PatternStrategy):
         """At most `count` patterns, each with a robust witness."""
         if ball is None or not bias:
             raise InputError(
-                "GapPatterns needs a model with a perturbation and a bias (the threshold of each gap is a bias weight)."
+                "GapPatterns needs a model with a perturbation of positive radius and a bias (the threshold of a gap is a bias weight)."
             )
-        rng = np.random.default_rng(self.seed)
-        gaps = sorted((gap for a in self._directions(X, rng) for gap in _gaps(X, a, ball)), key=lambda gap: -gap[0])
-        words = pack(np.array([X @ a >= 0 for _, a in gaps], dtype=bool).reshape(-1, len(X)))
-        first = first_seen(words)[: self.count]
-        witnesses = np.array([gaps[i][1] for i in first]).reshape(-1, X.shape[1])
-        D = np.ascontiguousarray(unpack(words[first], len(X)).T)
-        origin = f"{len(first):,} gaps between perturbed samples (seed {self.seed}, {self.directions:,} directions)"
+        planes = _planes(X, self._directions(X, np.random.default_rng(self.seed)), ball)
+        words, witnesses = pack(np.empty((0, len(X)), dtype=bool)), np.empty((0, X.shape[1]))
+        for part in chunks(len(planes), len(X)):
+            joined = np.concatenate([words, pack(planes[part] @ X.T >= 0)])
+            first = first_seen(joined)[: self.count]
+            words, witnesses = joined[first], np.concatenate([witnesses, planes[part]])[first]
+            if len(words) == self.count:
+                break
+        D = np.ascontiguousarray(unpack(words, len(X)).T)
+        origin = f"{len(words):,} gaps between perturbed samples (seed {self.seed}, {self.directions:,} directions)"
         return PatternSet(D, witnesses, complete=False, origin=origin)
 
     def _directions(self, X: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -104,19 +110,19 @@ class GapPatterns(PatternStrategy):
         return unit_rows(directions[directions.any(axis=1)])
 
 
-def _gaps(X: NDArray[np.float64], a: NDArray[np.float64], ball: Ball) -> list[tuple[float, NDArray[np.float64]]]:
-    """(relative width, hyperplane) of the gaps along a, both orientations."""
-    projections = np.sort(X @ a)
-    need = 2 * float(ball.support(a[None])[0])
-    widths = np.diff(projections)
-    out = []
-    for j in np.flatnonzero(widths > need * (1 + 1e-9)):
-        plane = a.copy()
-        plane[-1] = -0.5 * (projections[j] + projections[j + 1])
-        plane /= np.linalg.norm(plane)
-        ratio = float(widths[j] / need) if need > 0 else float("inf")
-        out += [(ratio, plane), (ratio, -plane)]
-    return out
+def _planes(X: NDArray[np.float64], directions: NDArray[np.float64], ball: Ball) -> NDArray[np.float64]:
+    """Unit hyperplanes in the middle of the gaps along the directions (m, d), both orientations, the relatively widest first."""
+    projections = np.sort(X @ directions.T, axis=0)
+    widths, need = np.diff(projections, axis=0), 2 * ball.support(directions)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(widths > 0, widths / need, 0.0)
+    gap, direction = np.nonzero(ratios > 1 + 1e-9)
+    order = np.argsort(-ratios[gap, direction], kind="stable")
+    gap, direction = gap[order], direction[order]
+    planes = directions[direction]
+    planes[:, -1] = -0.5 * (projections[gap, direction] + projections[gap + 1, direction])
+    planes = unit_rows(planes)
+    return np.stack([planes, -planes], axis=1).reshape(-1, X.shape[1])
 
 
 def with_uniform(X: NDArray[np.float64], found: PatternSet) -> PatternSet:

@@ -132,10 +132,11 @@ def _dual_bound(G: Vector, alpha: Vector, ball: Ball) -> float:
     free = ball.radii == 0
     used = np.flatnonzero(alpha)
     if free.any():
-        part = G[np.ix_(used, free)]
+        part, total = G[np.ix_(used, free)], alpha.sum()
         alpha = alpha.copy()
         alpha[used] -= np.linalg.lstsq(part.T, part.T @ alpha[used], rcond=None)[0]
-        if alpha.min() < 0 or np.abs(part.T @ alpha[used]).max() > 1e-12 * np.abs(part).max() * alpha.sum():
+        left = np.abs(part.T @ alpha[used]).max()
+        if alpha.min() < 0 or alpha.sum() < 0.5 * total or left > 1e-12 * np.abs(part).max() * total:
             return 0.0
     gauge = float(ball.gauge((G.T @ (alpha / alpha.sum()))[None])[0])
     return 1 / gauge if gauge > 0 else float("inf")

@@ -115,9 +115,9 @@ class Network:
         if exact and isinstance(perturbation, L2):
             raise InputError("exact=True needs a perturbation with flat sides, rm.LInf or rm.L1; with rm.L2 leave it False.")
         limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
-        features, names = read_features(X, width=self.n_features)
+        features = self._features(X)
         labels = read_labels(y, len(features), "certified()")
-        ball = perturbation.ball(self.n_features, names or self.feature_names, self.bias)
+        ball = perturbation.ball(self.n_features, self.feature_names, self.bias)
         return certified(neurons_of(self), self.predict, features, labels, ball, self.bias, bool(exact), limit)
 
     def input_gradient(self, X: Any) -> Matrix:
@@ -130,11 +130,11 @@ class Network:
             raise InputError(
                 f"The model's network is {model.network}, this network has activation {self.activation} and bias={self.bias}."
             )
-        read_features(X, width=self.n_features)
+        self._features(X)
         data = read(X, y, model.loss)
         if model.perturbation is None:
             return data, None
-        return data, model.perturbation.ball(self.n_features, data.names or self.feature_names, self.bias)
+        return data, model.perturbation.ball(self.n_features, self.feature_names or data.names, self.bias)
 
     def save(self, path: str | Path) -> Path:
         """Write the network to `path` (.npz, no pickle), atomically. `rm.load` reads it back bit for bit."""
@@ -151,6 +151,10 @@ class Network:
         return replace_file(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **cast(Any, arrays)))
 
     def _read(self, X: Any) -> Matrix:
+        return with_bias(self._features(X), self.bias)
+
+    def _features(self, X: Any) -> Matrix:
+        """X checked against the training columns."""
         features, names = read_features(X, width=self.n_features)
         if names is not None and self.feature_names is not None and names != self.feature_names:
             at = next(i for i, pair in enumerate(zip(names, self.feature_names, strict=True)) if pair[0] != pair[1])
@@ -158,7 +162,7 @@ class Network:
                 f"X has other columns than the training data: column {at} is {names[at]!r}, in training it was "
                 f"{self.feature_names[at]!r}. Reorder or rename them: X[list(network.feature_names)]."
             )
-        return with_bias(features, self.bias)
+        return features
 
     def _outputs(self, X: Matrix) -> Matrix:
         S = X @ self.hidden_weights

@@ -175,3 +175,13 @@ def test_pickles_are_not_read(tmp_path):
     np.savez(tmp_path / "net.npz", header=np.array(json.dumps(HEADER)), **{**PARTS, "gates": np.array([object()])})
     with pytest.raises(rm.FileError, match="damaged"):
         rm.load(tmp_path / "net.npz")
+
+
+def test_a_frame_with_other_columns_is_refused():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((20, 2)), columns=["a", "b"])
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.01))
+    network = model.compile(frame, frame["a"], patterns=rm.SamplePatterns(5)).solve().network()
+    assert np.array_equal(network(frame), network(frame.to_numpy()))
+    with pytest.raises(rm.InputError, match="column 0 is 'b', in training it was 'a'"):
+        network(frame[["b", "a"]])
