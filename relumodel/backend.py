@@ -12,6 +12,7 @@ A backend is any object with
 and optionally
 
     unavailable() -> str | None     why it cannot run here (a missing package), None when it can
+    declines(problem) -> str | None why it cannot take this Program although it has the cones, None when it can
     options                         a dictionary of the extra options it knows, name -> what it does
     keeps_time_limit                False when it cannot be stopped by the clock; it then refuses a time limit before solving
 
@@ -292,6 +293,21 @@ def lacking(backend: Backend, kinds: frozenset[str]) -> list[str]:
     if "quadratic" in needed and "quadratic" not in backend.supports and "second-order" in backend.supports:
         needed.discard("quadratic")
     return [c for c in CAPABILITIES if c in needed - set(backend.supports)]
+
+
+def declined(backend: Backend, program: Program) -> str | None:
+    """Why a backend that has the cones cannot take a program all the same, or None."""
+    probe = getattr(backend, "declines", None)
+    return None if probe is None else probe(program)
+
+
+def able(program: Program) -> list[str]:
+    """The names of the installed backends that can take a program."""
+    out = []
+    for info in backends():
+        if info.available and not lacking(find(info.name), program.kinds) and declined(find(info.name), program) is None:
+            out.append(info.name)
+    return out
 
 
 def require(backend: Backend, kinds: frozenset[str]) -> None:

@@ -7,6 +7,7 @@ one binding (`relumodel.program.functions.SampleLoss`) serves all of them. A new
     value(s), slope(s)           phi and a subgradient
     prox(s, t)                   argmin over p of  t phi(p) + (p - s)^2 / 2
     conjugate(m), clip(m)        phi*(m) on its domain, and the nearest point of that domain
+    conjugate_slopes(m)          phi*'(m) and phi*''(m) inside that domain, where phi* is smooth for every loss here
     rows(weights)                the conic rows of  sum_k weights_k phi(s_k)
 
 All but `rows` are elementwise on array-API arrays.
@@ -64,6 +65,10 @@ class Loss(Declared, abstract=True):
         """The nearest point of the domain of phi*."""
         raise NotImplementedError
 
+    def conjugate_slopes(self, m: Any) -> tuple[Any, Any]:
+        """phi*'(m) and phi*''(m), elementwise, for m inside the domain of phi*."""
+        raise NotImplementedError
+
     def rows(self, weights: Vector) -> ConicRows:
         """The epigraph of sum_k weights_k phi(s_k) in conic form, as rows on s."""
         raise NotImplementedError
@@ -104,6 +109,9 @@ class Squared(ResidualLoss):
     def clip(self, m: Any) -> Any:
         return m
 
+    def conjugate_slopes(self, m: Any) -> tuple[Any, Any]:
+        return m, 1.0 + 0 * m
+
     def rows(self, weights: Vector) -> ConicRows:
         n = len(weights)
         return ConicRows(np.zeros(n), weights, (Rows(ZERO, [n], -1.0, diagonal(np.ones(n)), np.zeros(n)),))
@@ -129,6 +137,9 @@ class Absolute(ResidualLoss):
 
     def clip(self, m: Any) -> Any:
         return array_namespace(m).clip(m, -1.0, 1.0)
+
+    def conjugate_slopes(self, m: Any) -> tuple[Any, Any]:
+        return 0 * m, 0 * m
 
     def rows(self, weights: Vector) -> ConicRows:
         """Auxiliaries (q, t): s = q, -t <= q <= t."""
@@ -164,6 +175,9 @@ class Huber(ResidualLoss):
 
     def clip(self, m: Any) -> Any:
         return array_namespace(m).clip(m, -self.delta, self.delta)
+
+    def conjugate_slopes(self, m: Any) -> tuple[Any, Any]:
+        return m, 1.0 + 0 * m
 
     def rows(self, weights: Vector) -> ConicRows:
         """Auxiliaries (q, t, p): s = q + p at cost delta |q| + 1/2 p^2, -t <= q <= t."""
@@ -221,6 +235,9 @@ class Hinge(MarginLoss):
     def clip(self, m: Any) -> Any:
         return array_namespace(m).clip(m, -1.0, 0.0)
 
+    def conjugate_slopes(self, m: Any) -> tuple[Any, Any]:
+        return 1.0 + 0 * m, 0 * m
+
     def rows(self, weights: Vector) -> ConicRows:
         return ConicRows(weights, np.zeros(len(weights)), _hinge_pieces(len(weights)))
 
@@ -245,6 +262,9 @@ class SquaredHinge(MarginLoss):
 
     def clip(self, m: Any) -> Any:
         return -positive(-m)
+
+    def conjugate_slopes(self, m: Any) -> tuple[Any, Any]:
+        return 1 + 0.5 * m, 0.5 + 0 * m
 
     def rows(self, weights: Vector) -> ConicRows:
         return ConicRows(np.zeros(len(weights)), 2 * weights, _hinge_pieces(len(weights)))
@@ -288,6 +308,10 @@ class Logistic(MarginLoss):
 
     def clip(self, m: Any) -> Any:
         return array_namespace(m).clip(m, -1.0, 0.0)
+
+    def conjugate_slopes(self, m: Any) -> tuple[Any, Any]:
+        xp = array_namespace(m)
+        return xp.log1p(m) - xp.log(-m), 1 / (1 + m) - 1 / m
 
     def rows(self, weights: Vector) -> ConicRows:
         """t >= log(1 + exp(-s)) as u >= exp(-t), v >= exp(-s - t), u + v <= 1; auxiliaries are (t, u, v)."""

@@ -37,6 +37,9 @@ def refine(solution: Solution, rounds: int = 5, **options: Any) -> Solution:
     if "warm_start" in options:
         raise InputError("refine starts every round from the one before; leave warm_start out.")
     tol = number(options.setdefault("tol", solution.tol), "tol", above=0)
+    model = solution.program.model
+    if model.robust == "crossing" and model.perturbation is not None and not isinstance(solution.program.inverse, CrossingInverse):
+        return solution  # its radii are 0: the program is that of clean training, and there is nothing to bound
     for _ in range(rounds):
         program = with_slopes(solution.program, improved(solution.program, solution.point))
         found = program.solve(warm_start=solution, **options)

@@ -23,8 +23,8 @@ from .solution import Solution
 
 Vector = NDArray[np.float64]
 
-#: backend="auto" takes the first of these that is installed and can take the program.
-AUTO = ("clarabel", "scs", "ecos", "highs", "cvxpy")
+#: backend="auto" takes the first of these that is installed and can take the program, and the next when that one misses the gap.
+AUTO = ("admm", "clarabel", "scs", "ecos", "highs", "cvxpy")
 
 
 def solve(
@@ -43,17 +43,30 @@ def solve(
     limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
     if callback is not None and not callable(callback):
         raise InputTypeError(f"callback must be callable; got {callback!r}.")
-    start = _start(program, warm_start)
-    solver = choose(program, backend)
-    registry.check_extra(solver, options)
-    unit = program.model.penalty.beta or 1.0
-    asked = Options(tol, limit, bool(verbose), callback, start, dict(options), unit, started)
+    best = _start(program, warm_start)
+    solvers = choose(program, backend)
+    registry.check_extra(solvers[0], options)
+    attempts: list[Solution] = []
+    for solver in solvers[:1] if options else solvers[:2]:
+        asked = Options(tol, limit, bool(verbose), callback, best, dict(options), program.model.penalty.beta or 1.0, started)
+        if verbose:
+            print(f"relumodel: {program!r}, backend {solver.name}")
+        attempts.append(_attempt(program, solver, asked))
+        if attempts[-1].status not in ("tolerance not reached", "failed"):
+            break
+        best = attempts[-1].point
+    out = _joined(attempts, tol)
     if verbose:
-        print(f"relumodel: {program!r}, backend {solver.name}")
+        print(out)
+    return out
+
+
+def _attempt(program: Program, solver: Backend, asked: Options) -> Solution:
+    """One backend's run, repaired and certified."""
+    start, tol = asked.warm_start, asked.tol
     raw, point, duals = _run(program, solver, asked)
     if asked.error is not None:
         raise asked.error
-
     # a tenth of the tolerance buys a sparser network; what the user started from is kept as it is
     rooms = ((point, 0.1 * tol), (start, 0.0))
     candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
@@ -61,7 +74,7 @@ def solve(
     certificate = certify(program, best, duals, tol)
     objective = program.objective(best)
     gap = relative_gap(objective, certificate.bound)
-    out = Solution(
+    return Solution(
         program=program,
         status=_status(raw.status, gap, tol),
         objective=objective,
@@ -71,35 +84,55 @@ def solve(
         point=best,
         dual=certificate.multipliers,
         iterations=raw.iterations,
-        time=time.perf_counter() - started,
+        time=time.perf_counter() - asked.started,
         backend=solver.name,
         tol=tol,
         history=asked.history,
         message=raw.message,
     )
-    if verbose:
-        print(out)
-    return out
 
 
-def choose(program: Program, backend: Any) -> Backend:
-    """The backend instance that was asked for, able to take the program, or an error."""
+def _joined(attempts: list[Solution], tol: float) -> Solution:
+    """The last attempt, with the best bound of all of them (its point is the best already, since it started there)."""
+    last, proof = attempts[-1], max(attempts, key=lambda s: s.bound)
+    if len(attempts) == 1:
+        return last
+    gap = relative_gap(last.objective, proof.bound)
+    said = "; ".join(f"{s.backend} left a gap of {s.gap:.1e} ({s.message})" for s in attempts[:-1])
+    return dataclasses.replace(
+        last,
+        status=_status(last.status, gap, tol),
+        bound=proof.bound,
+        dual=proof.dual,
+        gap=gap,
+        history=[line for s in attempts for line in s.history],
+        message=f"{said}; then {last.backend}: {last.message}",
+    )
+
+
+def choose(program: Program, backend: Any) -> list[Backend]:
+    """The backend that was asked for, able to take the program, or an error; for "auto" all that are, the first choice first."""
     kinds = program.kinds
-    if not isinstance(backend, str):
-        registry.check_protocol(backend)
-        registry.require(backend, kinds)
-        return backend
     if backend != "auto":
-        found = registry.find(backend)
+        found = registry.find(backend) if isinstance(backend, str) else backend
+        registry.check_protocol(found)
         registry.require(found, kinds)
-        return found
+        reason = registry.declined(found, program)
+        if reason is not None:
+            others = ", ".join(registry.able(program)) or "none installed"
+            raise BackendError(f"Backend {found.name!r} cannot take this program: {reason}. Backends that can: {others}.")
+        return [found]
+    out = []
     for name in [n for n in (*AUTO, *registry.names()) if n in registry.names()]:
         try:
             candidate = registry.find(name)
         except RelumodelError:  # a broken plug-in: rm.backends() says why
             continue
-        if registry.unavailable(candidate) is None and not registry.lacking(candidate, kinds):
-            return candidate
+        able = registry.unavailable(candidate) is None and not registry.lacking(candidate, kinds)
+        if able and registry.declined(candidate, program) is None:
+            out.append(candidate)
+    if out:
+        return out
     raise BackendError(f"No installed backend takes {', '.join(sorted(kinds))}; see rm.backends() for what is missing.")
 
 

@@ -313,7 +313,7 @@ def test_a_solution_of_another_program_is_refused():
 def test_verbose_says_what_is_solved_and_what_came_out(capfd):
     solution = compiled().solve(verbose=True)
     text = capfd.readouterr().out
-    assert f"relumodel: {solution.program!r}, backend clarabel" in text
+    assert f"relumodel: {solution.program!r}, backend admm" in text
     assert str(solution) in text
     compiled().solve()
     assert capfd.readouterr().out == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from relumodel.backend import Options, Program, RawSolution
 from .interior_point import Measure
 from .linear_algebra import Gram
 from .pricing import part, price
-from .scaled import Scaled, scaled
+from .scaled import Scaled, scaled, unknown_term
 from .working_set import Answer, WorkingSet
 
 #: The interior point is asked for this share of the gap; the rest is for the repair of the point and for dropped blocks.
@@ -25,6 +26,19 @@ class AdmmBackend:
     accepts = Program
     supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "quadratic"}
     options: ClassVar[dict[str, str]] = {"max_iter": "largest number of interior-point iterations (200)"}
+
+    def declines(self, problem: Program) -> str | None:
+        """Why it cannot take a program: a term it does not know, or more memory than there is."""
+        unknown = unknown_term(problem)
+        if unknown is not None:
+            return f"it takes two-layer programs without perturbation, and does not know {unknown}"
+        n, N = problem.term("loss").map.shape
+        # the coupling matrix in both precisions and its factor, and a few copies of what is per block and sample
+        needed = 20 * min(n, N) ** 2 + 8 * 8 * problem.n_constraints
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > 0.7 * available:
+            return f"it would need about {needed / 2**30:.0f} GiB of the machine's {available / 2**30:.0f}"
+        return None
 
     def solve(self, problem: Program, options: Options) -> RawSolution:
         units = scaled(problem)

@@ -11,14 +11,11 @@ That is the interior point of the epigraph form with its auxiliary variables eli
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import singledispatch
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel import losses
-from relumodel.errors import BackendError
 from relumodel.program.functions import SampleLoss
 
 Vector = NDArray[np.float64]
@@ -32,38 +29,6 @@ FAR = 1e100
 EDGE = 1e-13
 
 
-@singledispatch
-def conjugate_slopes(loss: Any, m: Vector) -> Pair:
-    """phi*'(m) and phi*''(m), elementwise, inside the domain of phi*."""
-    raise BackendError(f"The native engine does not know the conjugate of {type(loss).__name__}; use backend='clarabel'.")
-
-
-@conjugate_slopes.register(losses.Squared)
-@conjugate_slopes.register(losses.Huber)
-def _quadratic(loss: Any, m: Vector) -> Pair:
-    return m, np.ones_like(m)
-
-
-@conjugate_slopes.register
-def _absolute(loss: losses.Absolute, m: Vector) -> Pair:
-    return np.zeros_like(m), np.zeros_like(m)
-
-
-@conjugate_slopes.register
-def _hinge(loss: losses.Hinge, m: Vector) -> Pair:
-    return np.ones_like(m), np.zeros_like(m)
-
-
-@conjugate_slopes.register
-def _squared_hinge(loss: losses.SquaredHinge, m: Vector) -> Pair:
-    return 1 + 0.5 * m, np.full_like(m, 0.5)
-
-
-@conjugate_slopes.register
-def _logistic(loss: losses.Logistic, m: Vector) -> Pair:
-    return np.log1p(m) - np.log(-m), 1 / (1 + m) - 1 / m
-
-
 @dataclass(frozen=True, eq=False)
 class DualLoss:
     """sum_k weights_k phi(p_k + tau_k) in the signed predictions p = sigma z, and its conjugate variable q.
@@ -71,7 +36,7 @@ class DualLoss:
     low, high : (n,) the ends of the interval of q, infinite where there is none.
     """
 
-    loss: losses.Loss
+    loss: Any
     tau: Vector
     weights: Vector
     low: Vector
@@ -86,7 +51,7 @@ class DualLoss:
         ends = np.where(np.abs(ends) < FAR, ends, np.sign(far) * np.inf)
         finite = ends[np.isfinite(ends)]
         with np.errstate(divide="ignore"):
-            steep = bool(len(finite)) and not np.isfinite(conjugate_slopes(function.loss, finite)[0]).any()
+            steep = bool(len(finite)) and not np.isfinite(function.loss.conjugate_slopes(finite)[0]).any()
         if steep:
             ends = ends + EDGE * np.array([1, -1])
         return cls(function.loss, function.tau[live], weights, ends[0] * weights, ends[1] * weights)
@@ -105,7 +70,7 @@ class DualLoss:
 
     def conjugate_slopes(self, q: Vector) -> Pair:
         """The gradient of the conjugate and its second derivatives, for q inside its interval."""
-        first, second = conjugate_slopes(self.loss, q / self.weights)
+        first, second = self.loss.conjugate_slopes(q / self.weights)
         return first - self.tau, second / self.weights
 
     def inside(self, q: Vector, share: float) -> Vector:

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.backend import Program
-from relumodel.errors import BackendError
+from relumodel.backend import BackendError, Program
 from relumodel.program.functions import GroupNorm, L1Norm, Nonnegative, SampleLoss
 from relumodel.program.maps import Identity, MaskedProduct
 
@@ -141,23 +140,23 @@ def scaled(program: Program) -> Scaled:
     )
 
 
+def unknown_term(program: Program) -> str | None:
+    """What of a program the engine does not take, in words; None when it takes it."""
+    known = {
+        "loss": lambda f, K: isinstance(f, SampleLoss) and isinstance(K, MaskedProduct) and K.summed,
+        "penalty": lambda f, K: isinstance(f, GroupNorm | L1Norm) and isinstance(K, Identity),
+        "cones": lambda f, K: isinstance(f, Nonnegative) and isinstance(K, MaskedProduct) and not K.summed,
+    }
+    for term in program.terms:
+        if term.name not in known or not known[term.name](term.function, term.map):
+            return f"the term {term.name!r} ({type(term.function).__name__} of {type(term.map).__name__})"
+    return None
+
+
 def _terms(program: Program) -> tuple:
     """The loss, penalty and cone terms, or an error."""
-    found: dict[str, object] = {}
-    for term in program.terms:
-        function, linear = term.function, term.map
-        if isinstance(function, SampleLoss) and isinstance(linear, MaskedProduct) and linear.summed:
-            kind = "loss"
-        elif isinstance(function, GroupNorm | L1Norm) and isinstance(linear, Identity):
-            kind = "penalty"
-        elif isinstance(function, Nonnegative) and isinstance(linear, MaskedProduct) and not linear.summed:
-            kind = "cones"
-        else:
-            kind = ""
-        if not kind or kind in found or kind != term.name:
-            raise BackendError(
-                f"The native engine takes two-layer programs; it does not know the term {term.name!r} "
-                f"({type(function).__name__} of {type(linear).__name__}). Use backend='clarabel'."
-            )
-        found[kind] = term
+    unknown = unknown_term(program)
+    if unknown is not None:
+        raise BackendError(f"The native engine takes two-layer programs without perturbation; it does not know {unknown}.")
+    found = {term.name: term for term in program.terms}
     return found["loss"], found["penalty"], found.get("cones")

@@ -105,7 +105,8 @@ class WorkingSet:
             self.iterations += not fresh
             fresh = False
             self.stopped = self.watch(self.iterations, measure)
-            return self.stopped or measure.gap <= goal
+            # an iterate outside its cones may lie below the bound: such a gap says nothing yet
+            return self.stopped or 0 < measure.gap <= goal
 
         return watch
 

@@ -60,9 +60,13 @@ def _decided(neurons: Neurons, predict: Predict, x: Matrix, label: float, ball: 
     margin = lowest_margin(neurons, x, label, ball, time_limit)
     if margin.bound > 0:
         return "certified"
-    if margin.delta is not None:
-        point = inside((x + margin.delta)[None], x[None], ball)
-        point = lowest(neurons, x[None], np.array([label]), ball, [point - x])
-        if predict(point[:, :d])[0] != label:
-            return "falsified"
+    # where gates are fixed f jumps, so a second minimiser keeps away from the edge
+    edges = (0.0,) if neurons.gates is None else (0.0, 1e-5)
+    for away in edges:
+        found = margin if away == 0 else lowest_margin(neurons, x, label, ball, time_limit, away)
+        if found.delta is not None:
+            start = inside((x + found.delta)[None], x[None], ball) - x
+            point = lowest(neurons, x[None], np.array([label]), ball, [start])
+            if predict(point[:, :d])[0] != label:
+                return "falsified"
     return "unknown"

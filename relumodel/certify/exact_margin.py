@@ -29,12 +29,16 @@ class Margin(NamedTuple):
     delta: Matrix | None
 
 
-def lowest_margin(neurons: Neurons, x: Matrix, s: float, ball: Ball, time_limit: float | None = None) -> Margin:
-    """The bound and a minimiser for one sample x (d,), for LInf and L1 balls. time_limit in seconds."""
+def lowest_margin(neurons: Neurons, x: Matrix, s: float, ball: Ball, time_limit: float | None = None, away: float = 0.0) -> Margin:
+    """The bound and a minimiser for one sample x (d,), for LInf and L1 balls. time_limit in seconds.
+
+    away : keep from where fixed gates flip, by this share of their range. There f jumps, so that a minimiser on the edge may have
+    another f; one that keeps away has the f it should, but the bound is then one for those points only.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     live = ball.radii > 0
-    problem = _problem(neurons, x, s, ball, live)
+    problem = _problem(neurons, x, s, ball, live, away)
     on_omega, costs, low, high = problem.on_omega, problem.cost, problem.low, problem.high
     D = int(live.sum())
     if isinstance(ball.perturbation, L1):  # omega = p - n with p, n >= 0 and sum(p + n) <= 1
@@ -79,7 +83,7 @@ class _Problem:
     whole: Matrix
 
 
-def _problem(neurons: Neurons, x: Matrix, s: float, ball: Ball, live: NDArray[np.bool_]) -> _Problem:
+def _problem(neurons: Neurons, x: Matrix, s: float, ball: Ball, live: NDArray[np.bool_], away: float) -> _Problem:
     """In omega = delta / r, and in units of the sum of all |t|."""
     h, T = ball.support(neurons.blocks), neurons.blocks @ x
     scale = float((np.abs(T) + h).sum()) or 1.0
@@ -96,7 +100,7 @@ def _problem(neurons: Neurons, x: Matrix, s: float, ball: Ball, live: NDArray[np
         crossing = (z <= room) & (z >= -room) & (push != 0)
         slope = np.where(crossing, 0.0, np.where(z >= 0, 1.0, 0.0))
         gate = z[crossing], room[crossing], V[crossing]
-        rows = _fixed_gates(T[crossing], h[crossing], W[crossing], push[crossing] > 0, *gate)
+        rows = _fixed_gates(T[crossing], h[crossing], W[crossing], push[crossing] > 0, *gate, away)
     on_omega, on_rest, b, low, high = rows
     D, count = W.shape[1], int(crossing.sum())
     weight = push[crossing] * (1.0 - neurons.slope)
@@ -124,8 +128,10 @@ def _self_gated(T: Matrix, h: Matrix, W: Matrix, up: NDArray[np.bool_]) -> tuple
     return on_omega, on_rest, b, 0 * T, T + h
 
 
-def _fixed_gates(T: Matrix, h: Matrix, W: Matrix, up: NDArray[np.bool_], z: Matrix, room: Matrix, V: Matrix) -> tuple[Matrix, ...]:
-    """w = k t, with k = 1 only where the gate z + V omega >= 0 and k = 0 only where it is <= 0."""
+def _fixed_gates(
+    T: Matrix, h: Matrix, W: Matrix, up: NDArray[np.bool_], z: Matrix, room: Matrix, V: Matrix, away: float
+) -> tuple[Matrix, ...]:
+    """w = k t, with k = 1 only where the gate z + V omega >= 0 and k = 0 only where it is <= - away."""
     w, low, high = np.eye(len(T)), np.minimum(T - h, 0.0), np.maximum(T + h, 0.0)
     sign = np.where(up, 1.0, -1.0)  # up: w >= low k, w >= t - high (1 - k);  down: w <= high k, w <= t - low (1 - k)
     near, far = np.where(up, low, high), np.where(up, high, low)
@@ -133,10 +139,10 @@ def _fixed_gates(T: Matrix, h: Matrix, W: Matrix, up: NDArray[np.bool_], z: Matr
     on_rest = np.vstack(
         [
             np.hstack([0 * w, np.diag(z - room)]),
-            np.hstack([0 * w, np.diag(z + room)]),
+            np.hstack([0 * w, np.diag(z + room + away)]),
             sign[:, None] * np.hstack([w, -np.diag(near)]),
             sign[:, None] * np.hstack([w, -np.diag(far)]),
         ]
     )
-    b = np.concatenate([-room, z, 0 * T, sign * (T - far)])
+    b = np.concatenate([-room, z + away, 0 * T, sign * (T - far)])
     return on_omega, on_rest, b, low, high

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..backend import Backend, ConicForm, Options, RawSolution, lacking
+from ..backend import Backend, ConicForm, Options, RawSolution, declined, lacking
 from ..conic.assemble import Assembled, assemble
 from ..conic.quadratic import quadratic_to_cone
 from ..errors import RelumodelError
@@ -136,7 +136,8 @@ class Bench:
 
     def cases(self) -> list[Case]:
         """The programs with known answers that the backend can take."""
-        return [case for case in CASES if not lacking(self.backend, self.program(case).kinds)]
+        programs = ((case, self.program(case)) for case in CASES)
+        return [case for case, p in programs if not lacking(self.backend, p.kinds) and declined(self.backend, p) is None]
 
     def program(self, case: Case) -> Program:
         """The program of a case, compiled for this backend alone: it may spoil it."""

@@ -107,7 +107,7 @@ def test_relumodel_never_imports_a_backend():
         assert not {name.partition(".")[0] for name in imported(file)} & packages, file
 
 
-@pytest.mark.parametrize("package", ["relumodel_conic", "relumodel_cvxpy"])
+@pytest.mark.parametrize("package", ["relumodel_admm", "relumodel_conic", "relumodel_cvxpy"])
 def test_backends_import_the_plug_in_interface_only(package):
     """What a third party is promised is enough for us, too."""
     for file in (ROOT / "backends" / package).rglob("*.py"):

