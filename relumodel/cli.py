@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--patterns", type=int, default=50, metavar="COUNT", help="patterns to sample (default 50)")
     demo.add_argument("--seed", type=int, default=0, help="seed of the sampling (default 0)")
     demo.add_argument("--beta", type=float, default=5.0, help="strength of the weight decay (default 5)")
-    _add_solver(demo, "clarabel")
+    _add_solver(demo, "auto")
     demo.set_defaults(run=_demo)
 
     backends = commands.add_parser("backends", help="list the solvers, what they take, and what is missing")

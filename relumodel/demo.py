@@ -48,7 +48,7 @@ def run(
     patterns: int = 50,
     seed: int = 0,
     beta: float = 5.0,
-    backend: str = "clarabel",
+    backend: str = "auto",
     tol: float = 1e-6,
     say: Callable[[str], None] = lambda line: None,
     callback: Callable[[rm.Progress], object] | None = None,
@@ -63,7 +63,7 @@ def run(
     model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Squared(reduction="sum"), rm.WeightDecay(beta))
     say(f"Compiling with {patterns} sampled activation patterns.")
     program = model.compile(data.X, data.y, patterns=rm.SamplePatterns(patterns, seed=seed))
-    say(f"Solving {program.n_variables} variables with {backend} (some ten seconds; Ctrl-C keeps the best so far).")
+    say(f"Solving {program.n_variables} variables (Ctrl-C keeps the best so far).")
     solution = program.solve(backend=backend, tol=tol, callback=callback)
     network = solution.network()
     train, test = _accuracy(network, data.X, data.y), _accuracy(network, data.X_test, data.y_test)

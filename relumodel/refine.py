@@ -44,7 +44,7 @@ def refine(solution: Solution, rounds: int = 5, **options: Any) -> Solution:
         program = with_slopes(solution.program, improved(solution.program, solution.point))
         found = program.solve(warm_start=solution, **options)
         gain = solution.objective - found.objective
-        solution = found
+        solution = found if gain >= 0 else solution  # below 0 by rounding only
         if gain <= tol * abs(found.objective):
             break
     return solution

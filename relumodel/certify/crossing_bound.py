@@ -73,7 +73,7 @@ def _lines(neurons: Neurons, X: Matrix, T: Matrix, up: Choice, ball: Ball, chord
     """The lines of every neuron on every sample."""
     h = ball.support(neurons.blocks)
     low, high = T - h, T + h
-    span = np.where(h > 0, high - low, 1.0)
+    span = np.where(high > low, high - low, 1.0)
     if neurons.gates is not None:
         return _gated_lines(neurons.gates, X, low, high, span, up, ball)
     least = neurons.slope
