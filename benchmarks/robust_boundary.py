@@ -73,7 +73,7 @@ def draw(axes: plt.Axes, network: rm.Network, X: Array, y: Array, title: str) ->
 
 def main() -> None:
     X, y = points()
-    figure, axes = plt.subplots(1, 3, figsize=(12, 4.4), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4.9), layout="constrained")
     for place, (title, perturbation, robust) in zip(
         axes,
         (

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..data import with_bias
 from ..perturbations import Ball
-from .crossing_bound import crossing_bound
 from .exact_margin import lowest_margin
 from .neurons import Neurons
+from .relaxation import relaxed_bound
 from .search import inside, lowest
 
 Matrix = NDArray[np.float64]
@@ -36,7 +36,7 @@ def certified(
     if ball is None:
         return np.where(out == "unknown", "certified", out)
     A = with_bias(X, bias)
-    bound = crossing_bound(neurons, A, y, ball)
+    bound = relaxed_bound(neurons, A, y, ball, enough=0.0)
     size = (np.abs(A @ neurons.blocks.T) + ball.support(neurons.blocks)).sum(axis=1)
     # an output that is zero everywhere has the label +1
     out[(bound.value > ROUNDING * size) | ((size == 0) & (y > 0))] = "certified"

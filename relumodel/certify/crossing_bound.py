@@ -89,9 +89,9 @@ def _lines(neurons: Neurons, X: Matrix, T: Matrix, up: Choice, ball: Ball, chord
 def _gated_lines(gates: Matrix, X: Matrix, low: Matrix, high: Matrix, span: Matrix, up: Choice, ball: Ball) -> Lines:
     """1[x.g >= 0] t: known where x.g keeps its sign, else anything between 0 and t."""
     g, room = X @ gates.T, ball.support(gates)
-    unsure = (g < room) & (g >= -room)
+    unsure = (room > 0) & (np.abs(g) <= room + ROUNDING * (np.abs(g) + room))  # f jumps there, so rounding counts
     # chords of min(0, t) below and max(0, t) above over [low, high]; where t keeps its sign they are those functions
-    share = np.clip(high / span, 0.0, 1.0)
+    share = np.where(low >= 0, 1.0, np.where(high <= 0, 0.0, high / span))
     chord = np.where(up, 1 - share, share)
     lift = -np.minimum(low, 0.0) * np.maximum(high, 0.0) / span
     matters = unsure & (np.maximum(-low, high) > 0)

@@ -97,7 +97,7 @@ def _problem(neurons: Neurons, x: Matrix, s: float, ball: Ball, live: NDArray[np
         z, room = neurons.gates @ x, ball.support(neurons.gates)
         size = np.where(np.abs(z) + room > 0, np.abs(z) + room, 1.0)
         z, room, V = z / size, room / size, neurons.gates[:, live] * ball.radii[live] / size[:, None]
-        crossing = (z <= room) & (z >= -room) & (push != 0)
+        crossing = (room > 0) & (np.abs(z) <= room + 1e-12) & (push != 0)  # z is in units of its range
         slope = np.where(crossing, 0.0, np.where(z >= 0, 1.0, 0.0))
         gate = z[crossing], room[crossing], V[crossing]
         rows = _fixed_gates(T[crossing], h[crossing], W[crossing], push[crossing] > 0, *gate, away)

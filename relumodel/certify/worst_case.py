@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ..data import with_bias
 from ..losses import Loss
 from ..perturbations import Ball
-from .crossing_bound import LowerBound, crossing_bound
+from .crossing_bound import LowerBound
 from .neurons import Neurons
+from .relaxation import relaxed_bound
 from .search import lowest
 
 Matrix = NDArray[np.float64]
@@ -55,7 +56,7 @@ def worst_case(neurons: Neurons, loss: Loss, X: Matrix, y: Matrix, ball: Ball | 
             starts = [(found - A)[crossing], 0 * A[crossing]]
             found[crossing] = lowest(neurons, A[crossing], s[crossing], ball, starts)
         each = _losses(loss, neurons.output(found), y)
-        points, attained = np.where((each > attained)[:, None], found, points), np.maximum(each, attained)
+        points, attained = np.where((each >= attained)[:, None], found, points), np.maximum(each, attained)
     exact = ~crossing | (attained >= losses - 1e-9 * (1 + np.abs(losses)))
     return WorstCase(points[:, : X.shape[1]].copy(), losses, exact)
 
@@ -68,7 +69,7 @@ def worst_losses(neurons: Neurons, loss: Loss, X: Matrix, y: Matrix, ball: Ball,
 def _sides(neurons: Neurons, loss: Loss, A: Matrix, y: Matrix, ball: Ball) -> list[tuple[Matrix, LowerBound]]:
     """The signs s for which a low s f is bad, and the bounds on it: a residual is worst where f is lowest or where - f is."""
     signs = [y] if loss.reads == "margin" else [np.ones(len(A)), -np.ones(len(A))]
-    return [(s, crossing_bound(neurons, A, s, ball)) for s in signs]
+    return [(s, relaxed_bound(neurons, A, s, ball)) for s in signs]
 
 
 def _bounded(loss: Loss, y: Matrix, sides: list[tuple[Matrix, LowerBound]]) -> Matrix:
