@@ -83,4 +83,6 @@ def _smooth(B: Matrix, t: Matrix, base: Matrix, share: Matrix, ball: Ball) -> Ma
         q = (base + share @ B)[None]
         return float(ball.support(q)[0] - share @ t), B @ ball.worst(q)[0] - t
 
-    return minimize(loss, share, jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * len(t), options={"ftol": 1e-14, "gtol": 1e-10}).x
+    return minimize(
+        loss, share, jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * len(t), options={"ftol": 1e-14, "gtol": 1e-10}
+    ).x
