@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..patterns.chunks import chunks
 from ..perturbations import L1, L2, Ball
 from .crossing_bound import LowerBound, crossing_bound
 from .neurons import Neurons
@@ -26,6 +27,15 @@ def relaxed_bound(neurons: Neurons, X: Matrix, s: Matrix, ball: Ball, enough: fl
 
     enough : bounds above this are left as coordinate ascent finds them.
     """
+    parts = chunks(len(X), 8 * len(neurons.signs) + X.shape[1])
+    found = [_relaxed(neurons, X[k], s[k], ball, enough) for k in parts]
+    if len(found) == 1:
+        return found[0]
+    value, active, q, crossing = zip(*found, strict=True)
+    return LowerBound(np.concatenate(value), np.hstack(active), np.concatenate(q), np.concatenate(crossing))
+
+
+def _relaxed(neurons: Neurons, X: Matrix, s: Matrix, ball: Ball, enough: float) -> LowerBound:
     bound = crossing_bound(neurons, X, s, ball)
     if neurons.gates is not None:  # chords on both sides, no slopes to choose
         return bound
@@ -36,8 +46,8 @@ def relaxed_bound(neurons: Neurons, X: Matrix, s: Matrix, ball: Ball, enough: fl
     above = np.where(free, np.maximum(at, neurons.slope * at) - np.where(bound.active.T, 1.0, neurons.slope) * at, 0.0)
     size = np.abs(T).sum(axis=1) + h.sum()
     value, q = bound.value.copy(), bound.q.copy()
-    for k in np.flatnonzero((above.sum(axis=1) > REACHED * size) & (bound.value < enough)):
-        value[k], q[k] = _improved(neurons, X[k], T[k], free[k], bound, k, ball)
+    for k in np.flatnonzero((above.sum(axis=1) > REACHED * size) & (bound.value < enough)).tolist():
+        value[k], q[k] = _improved(neurons, X[k], T[k], free[k], bound, int(k), ball)
     return bound._replace(value=value, q=q)
 
 

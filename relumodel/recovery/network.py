@@ -117,7 +117,7 @@ class Network:
         limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
         features = self._features(X)
         labels = read_labels(y, len(features), "certified()")
-        ball = perturbation.ball(self.n_features, self.feature_names, self.bias)
+        ball = perturbation.ball(self.n_features, self.feature_names or read_features(X)[1], self.bias)
         return certified(neurons_of(self), self.predict, features, labels, ball, self.bias, bool(exact), limit)
 
     def input_gradient(self, X: Any) -> Matrix:

@@ -142,6 +142,18 @@ def test_features_by_name():
     network = model.compile(frame, y, patterns=rm.EnumeratePatterns()).solve().network()
     assert (network.certified(frame, y, rm.LInf(50.0, fixed=("a", "b"))) == "certified").all()
     assert (network.certified(frame, y, rm.LInf(50.0, fixed="b")) == "falsified").all()
+    assert (network.certified(frame.to_numpy(), y, rm.LInf(50.0, fixed="b")) == "falsified").all()
+    unnamed = model.compile(frame.to_numpy(), y, patterns=rm.EnumeratePatterns()).solve().network()
+    assert (unnamed.certified(frame, y, rm.LInf(50.0, fixed=("a", "b"))) == "certified").all()
+
+
+def test_many_samples_are_certified_in_parts(monkeypatch):
+    network = random_network(rm.ReLU(), 3, 5, seed=7)
+    X = np.random.default_rng(2).standard_normal((50, 3))
+    y = network.predict(X)
+    whole = network.certified(X, y, rm.L2(0.3))
+    monkeypatch.setattr("relumodel.patterns.chunks.ENTRIES", 400)
+    np.testing.assert_array_equal(network.certified(X, y, rm.L2(0.3)), whole)
 
 
 def test_time_limit(monkeypatch):

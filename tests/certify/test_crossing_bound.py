@@ -107,6 +107,12 @@ def test_a_gate_that_may_flip():
         bound = crossing_bound(neurons, np.array([[x]]), np.ones(1), rm.LInf(0.5).ball(1))
         assert bound.value[0] == pytest.approx(expected)
         assert bound.crossing[0] == (abs(x) < 0.5)
+    # t does not move, only its gate does: the value is 0 or t = 0.3
+    for push, t, expected in ((1.0, 0.3, 0.0), (-1.0, 0.3, -0.3), (1.0, -0.3, -0.3), (-1.0, -0.3, 0.0)):
+        neurons = Neurons(np.array([[0.0, 1.0]]), np.array([push]), 0.0, np.array([[1.0, 0.0]]))
+        bound = crossing_bound(neurons, np.array([[0.1, t]]), np.ones(1), rm.LInf(0.5, fixed=1).ball(2))
+        assert bound.value[0] == pytest.approx(expected)
+        assert bound.crossing[0]
 
 
 def test_by_hand():
