@@ -1,7 +1,11 @@
 """The robust programs against CVXPY models written down independently, and what must hold between programs."""
 
 import itertools
+import os
 import re
+import resource
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,3 +197,17 @@ def test_by_hand():
     solution = solved(model, [[-1.0], [1.0]], [-1.0, 1.0], rm.GivenPatterns(np.array([[0], [1]])))
     assert solution.objective == pytest.approx(1.25, rel=1e-6)
     assert solution.point == pytest.approx([2, 0], abs=1e-5)
+
+
+@pytest.mark.skipif("RELUMODEL_DATA" not in os.environ, reason="needs the CIFAR data of the paper's Table 5")
+def test_the_size_of_table_5():
+    """600 x 147, 36 given patterns: compiled and in conic form within 2 s and 2 GB."""
+    file = np.load(Path(os.environ["RELUMODEL_DATA"]) / "cifar600_robust" / "cifar600_robust.npz")
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Hinge(), rm.WeightDecay(1e-4), rm.LInf(10 / 255))
+    start = time.process_time()
+    program = model.compile(file["X"], file["y"], patterns=rm.GivenPatterns(file["D"]))
+    form = program.conic()
+    assert time.process_time() - start < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2e6  # kB, all that this process ever held
+    assert "36 given; 30 dropped, whose robust cone is {0}" in str(program)
+    assert form.A.shape[1] < 10_000
