@@ -1,4 +1,5 @@
 import signal
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -380,3 +381,36 @@ def test_the_same_call_gives_the_same_answer(seed):
     first, second = (compiled(model, rm.SamplePatterns(3, seed=seed)).solve() for _ in range(2))
     np.testing.assert_array_equal(first.point, second.point)
     assert first.bound == second.bound
+
+
+class Weak:
+    """Gives up at zero."""
+
+    name = "weak"
+    accepts = rm.Program
+    supports: ClassVar = {"zero", "nonnegative", "second-order", "exponential", "quadratic"}
+
+    def solve(self, problem, options):
+        return rm.RawSolution("inaccurate", np.zeros(problem.n_variables), message="gave up")
+
+
+def test_auto_goes_on_with_the_next_backend_where_the_first_misses_the_gap(monkeypatch):
+    monkeypatch.setattr("relumodel.solve.AUTO", ("weak", "clarabel"))
+    monkeypatch.setattr("relumodel.backend._registered", {"weak": Weak()})
+    solution = compiled().solve()
+    assert (solution.status, solution.backend) == ("optimal", "clarabel")
+    assert solution.message.startswith("weak left a gap of")
+    assert "gave up" in solution.message
+    alone = compiled().solve(backend="weak")
+    assert alone.status == "tolerance not reached"
+    assert alone.bound <= solution.objective
+
+
+def test_a_backend_that_declines_is_named_with_those_that_do_not():
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), True), rm.Hinge(), rm.WeightDecay(0.1), rm.LInf(0.01))
+    program = model.compile(np.array([[1.0], [-1.0]]), [1, -1], patterns=rm.EnumeratePatterns())
+    with pytest.raises(
+        rm.BackendError, match=r"'admm' cannot take this program: .*without perturbation.*Backends that can: .*clarabel"
+    ):
+        program.solve(backend="admm")
+    assert program.solve().backend == "clarabel"
