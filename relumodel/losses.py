@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy import sparse
 
 from .declared import Declared, number
 from .errors import InputError
@@ -189,7 +189,7 @@ class Huber(ResidualLoss):
 
 def _equals(n: int, groups: int, *summed: int) -> Rows:
     """s = the sum of some groups of n auxiliaries."""
-    on_t = sparse.hstack([diagonal(np.full(n, float(g in summed))) for g in range(groups)], format="csr")
+    on_t = scipy.sparse.hstack([diagonal(np.full(n, float(g in summed))) for g in range(groups)], format="csr")
     on_t.eliminate_zeros()
     return Rows(ZERO, [n], -1.0, on_t, np.zeros(n))
 
@@ -201,7 +201,7 @@ def _within(n: int, groups: int, group: int) -> tuple[Rows, Rows]:
     def side(sign: float) -> Rows:
         at = np.arange(n)
         rows, cols = np.concatenate([at, at]), np.concatenate([group * n + at, (group + 1) * n + at])
-        on_t = sparse.csr_array((np.concatenate([sign * one, -one]), (rows, cols)), shape=(n, groups * n))
+        on_t = scipy.sparse.csr_array((np.concatenate([sign * one, -one]), (rows, cols)), shape=(n, groups * n))
         return Rows(NONNEGATIVE, [n], empty(n, n), on_t, np.zeros(n))
 
     return side(1.0), side(-1.0)
@@ -319,14 +319,14 @@ class Logistic(MarginLoss):
         k = np.arange(n)
         one = np.ones(n)
         # cone rows 3k, 3k+1, 3k+2 hold (exponent, 1, bound)
-        on_s = sparse.csr_array((one, (3 * k, k)), shape=(3 * n, n))
+        on_s = scipy.sparse.csr_array((one, (3 * k, k)), shape=(3 * n, n))
         b = np.tile([0.0, 1.0, 0.0], n)
 
-        def bounded_by(column: int) -> sparse.csr_array:
+        def bounded_by(column: int) -> scipy.sparse.csr_array:
             rows, cols = np.concatenate([3 * k, 3 * k + 2]), np.concatenate([k, column * n + k])
-            return sparse.csr_array((np.concatenate([one, -one]), (rows, cols)), shape=(3 * n, 3 * n))
+            return scipy.sparse.csr_array((np.concatenate([one, -one]), (rows, cols)), shape=(3 * n, 3 * n))
 
-        budget = sparse.hstack([empty(n, n), diagonal(one), diagonal(one)], format="csr")
+        budget = scipy.sparse.hstack([empty(n, n), diagonal(one), diagonal(one)], format="csr")
         pieces = (
             Rows(EXPONENTIAL, [3] * n, empty(3 * n, n), bounded_by(1), b),
             Rows(EXPONENTIAL, [3] * n, on_s, bounded_by(2), b),

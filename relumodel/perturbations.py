@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy import sparse
 
 from .declared import Declared, number
 from .errors import InputError, InputTypeError
@@ -100,7 +100,7 @@ class Perturbation(Declared):
         m = n * len(live)
         k = n + 2 * m
         at = (np.arange(n)[:, None] * len(r) + live).reshape(-1)
-        pick = sparse.csr_array((-np.ones(m), at, np.arange(m + 1)), shape=(m, n * len(r)))
+        pick = scipy.sparse.csr_array((-np.ones(m), at, np.arange(m + 1)), shape=(m, n * len(r)))
         one = np.ones(m)
         pieces = [Rows(ZERO, [m], pick, diagonal(one, column=n, columns=k), np.zeros(m))]
         for sign in (1.0, -1.0):
@@ -132,7 +132,7 @@ class LInf(Perturbation):
         k, pieces = self._magnitudes(n, r)
         live = r[r > 0]
         m = n * len(live)
-        total = sparse.csr_array((np.tile(live, n), n + m + np.arange(m), np.arange(n + 1) * len(live)), shape=(n, k))
+        total = scipy.sparse.csr_array((np.tile(live, n), n + m + np.arange(m), np.arange(n + 1) * len(live)), shape=(n, k))
         budget = (total - diagonal(np.ones(n), columns=k)).tocsr()
         pieces.append(Rows(NONNEGATIVE, [n], empty(n, n * len(r)), budget, np.zeros(n)))
         return k, tuple(pieces)
@@ -183,7 +183,7 @@ class L1(Perturbation):
         k, pieces = self._magnitudes(n, r)
         # a is bounded by p / r entry by entry: r_j a_kj <= p_k
         on_a = diagonal(np.tile(r[live], n), column=n + m, columns=k)
-        on_p = sparse.csr_array((np.ones(m), np.repeat(np.arange(n), len(live)), np.arange(m + 1)), shape=(m, k))
+        on_p = scipy.sparse.csr_array((np.ones(m), np.repeat(np.arange(n), len(live)), np.arange(m + 1)), shape=(m, k))
         pieces.append(Rows(NONNEGATIVE, [m], empty(m, n * len(r)), (on_a - on_p).tocsr(), np.zeros(m)))
         return k, tuple(pieces)
 
@@ -235,8 +235,8 @@ class L2(Perturbation):
         size = len(live) + 1
         row = (np.arange(n)[:, None] * size + 1 + np.arange(len(live))).reshape(-1)
         at = (np.arange(n)[:, None] * len(r) + live).reshape(-1)
-        on_z = sparse.csr_array((-np.tile(r[live], n), (row, at)), shape=(n * size, n * len(r)))
-        on_t = sparse.csr_array((-np.ones(n), (np.arange(n) * size, np.arange(n))), shape=(n * size, n))
+        on_z = scipy.sparse.csr_array((-np.tile(r[live], n), (row, at)), shape=(n * size, n * len(r)))
+        on_t = scipy.sparse.csr_array((-np.ones(n), (np.arange(n) * size, np.arange(n))), shape=(n * size, n))
         return n, (Rows(SECOND_ORDER, [size] * n, on_z, on_t, np.zeros(n * size)),)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..program.program import Program, Term
 from ..program.rows import CONE_KINDS, NONNEGATIVE, ZERO, ConicRows, Rows
@@ -89,7 +89,7 @@ def assemble(program: Program) -> Assembled:
     return Assembled(form, program.n_variables, sizes, tuple(placed))
 
 
-def _parts(term: Term, rows: ConicRows, start: int, n_total: int) -> list[tuple[str, Rows, sparse.csr_array]]:
+def _parts(term: Term, rows: ConicRows, start: int, n_total: int) -> list[tuple[str, Rows, scipy.sparse.csr_array]]:
     """The pieces of one term, each with its rows of the form's matrix."""
     uses = [isinstance(piece.on_z, float) or piece.on_z.nnz > 0 for piece in rows.pieces]
     K = term.map.matrix() if any(uses) else None
@@ -97,7 +97,9 @@ def _parts(term: Term, rows: ConicRows, start: int, n_total: int) -> list[tuple[
     return [(term.name, piece, _composed(K, piece, shared, start, n_total, term.map.shape[1])) for piece in rows.pieces]
 
 
-def _composed(K: sparse.csr_array | None, piece: Rows, shared: bool, start: int, n_total: int, width: int) -> sparse.csr_array:
+def _composed(
+    K: scipy.sparse.csr_array | None, piece: Rows, shared: bool, start: int, n_total: int, width: int
+) -> scipy.sparse.csr_array:
     """[on_z K | 0 | on_t | 0] with the auxiliaries of the term at column `start`."""
     if isinstance(piece.on_z, float):
         assert K is not None
@@ -106,27 +108,27 @@ def _composed(K: sparse.csr_array | None, piece: Rows, shared: bool, start: int,
     elif piece.on_z.nnz:
         out = (piece.on_z @ K).tocsr()
     else:
-        out = sparse.csr_array((piece.on_z.shape[0], width))
+        out = scipy.sparse.csr_array((piece.on_z.shape[0], width))
     if piece.on_t.nnz:
-        gap = sparse.csr_array((out.shape[0], start - width))
-        out = sparse.hstack([out, gap, piece.on_t], format="csr")
+        gap = scipy.sparse.csr_array((out.shape[0], start - width))
+        out = scipy.sparse.hstack([out, gap, piece.on_t], format="csr")
     out.resize(out.shape[0], n_total)
     return out
 
 
-def _stacked(parts: list[sparse.csr_array], n_total: int) -> sparse.csc_array:
+def _stacked(parts: list[scipy.sparse.csr_array], n_total: int) -> scipy.sparse.csc_array:
     """The parts on top of each other, by columns; parts are released as soon as they are copied."""
     if not parts:
-        return sparse.csc_array((0, n_total))
-    stacked = sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
+        return scipy.sparse.csc_array((0, n_total))
+    stacked = scipy.sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
     parts.clear()
     return stacked.tocsc()
 
 
-def _diagonal_csc(values: Vector) -> sparse.csc_array:
+def _diagonal_csc(values: Vector) -> scipy.sparse.csc_array:
     at = np.flatnonzero(values)
     counts = np.concatenate([[0], np.cumsum(values != 0)]).astype(np.int32)
-    return sparse.csc_array((values[at], at.astype(np.int32), counts), shape=(len(values), len(values)))
+    return scipy.sparse.csc_array((values[at], at.astype(np.int32), counts), shape=(len(values), len(values)))
 
 
 def _names(program: Program, faces: list[tuple[Term, ConicRows]]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..program.rows import CONE_KINDS
 
@@ -33,9 +33,9 @@ class ConicForm:
     names : one name a variable, the program's own first.
     """
 
-    P: sparse.csc_array
+    P: scipy.sparse.csc_array
     c: Vector
-    A: sparse.csc_array
+    A: scipy.sparse.csc_array
     b: Vector
     cones: tuple[Cone, ...]
     offset: float

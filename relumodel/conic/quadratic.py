@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..errors import InputError
 from .form import Cone, ConicForm
@@ -28,7 +28,7 @@ def quadratic_to_cone(form: ConicForm) -> tuple[ConicForm, Restore, Restore]:
     size = len(at) + 2
     rows = np.concatenate([[0, 1], 2 + np.arange(len(at))])
     cols = np.concatenate([[N, N], at])
-    block = sparse.csr_array((-np.concatenate([[1.0, 1.0], roots]), (rows, cols)), shape=(size, N + 1))
+    block = scipy.sparse.csr_array((-np.concatenate([[1.0, 1.0], roots]), (rows, cols)), shape=(size, N + 1))
     b_block = np.concatenate([[0.5, -0.5], np.zeros(len(at))])
 
     split = form.rows("exponential").start
@@ -37,9 +37,9 @@ def quadratic_to_cone(form: ConicForm) -> tuple[ConicForm, Restore, Restore]:
     kept = [cone for cone in form.cones if cone.kind != "exponential"]
     after = [cone for cone in form.cones if cone.kind == "exponential"]
     linear = ConicForm(
-        P=sparse.csc_array((N + 1, N + 1)),
+        P=scipy.sparse.csc_array((N + 1, N + 1)),
         c=np.append(form.c, 1.0),
-        A=sparse.vstack([A[:split], block, A[split:]], format="csc"),
+        A=scipy.sparse.vstack([A[:split], block, A[split:]], format="csc"),
         b=np.concatenate([form.b[:split], b_block, form.b[split:]]),
         cones=(*kept, Cone("second-order", size), *after),
         offset=form.offset,

@@ -23,9 +23,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..losses import positive
 from ..perturbations import Ball
@@ -100,24 +100,24 @@ class CrossingMap:
             sizes[1 - s] = sizes[1 - s] + xp.sum(R, axis=0)
         return xp.concat([xp.reshape(xp.stack(blocks), (-1,)), xp.reshape(xp.stack(sizes), (-1,))])
 
-    def matrix(self) -> sparse.csr_array:
+    def matrix(self) -> scipy.sparse.csr_array:
         P, _, d = self.sizes
         parts = []
         for s, (X, up, down, tau) in enumerate(self.sides):
             m = X.shape[0]
-            Q = _kron_identity(sparse.csr_array(np.hstack([a.T for a in ((up, down) if s == 0 else (down, up))])), d)
-            weights = sparse.csr_array((X.reshape(-1), np.arange(m * d), np.arange(m + 1) * d), shape=(m, m * d))
+            Q = _kron_identity(scipy.sparse.csr_array(np.hstack([a.T for a in ((up, down) if s == 0 else (down, up))])), d)
+            weights = scipy.sparse.csr_array((X.reshape(-1), np.arange(m * d), np.arange(m + 1) * d), shape=(m, m * d))
             entries = (tau[:, :, None] * X[:, None, :]).reshape(-1)
             columns = np.tile((1 - s) * P * d + np.arange(P * d), m)
-            R = sparse.csr_array((entries, columns, np.arange(m * P + 1) * d), shape=(m * P, 2 * P * d))
-            size = sparse.csr_array(
+            R = scipy.sparse.csr_array((entries, columns, np.arange(m * P + 1) * d), shape=(m * P, 2 * P * d))
+            size = scipy.sparse.csr_array(
                 (np.ones(m * P), np.tile((1 - s) * P + np.arange(P), m), np.arange(m * P + 1)), shape=(m * P, 2 * P)
             )
             parts += [
-                sparse.hstack([sparse.vstack([weights @ Q, Q]), sparse.csr_array((m + m * d, 2 * P))]),
-                sparse.hstack([R, size]),
+                scipy.sparse.hstack([scipy.sparse.vstack([weights @ Q, Q]), scipy.sparse.csr_array((m + m * d, 2 * P))]),
+                scipy.sparse.hstack([R, size]),
             ]
-        return sparse.vstack(parts, format="csr")
+        return scipy.sparse.vstack(parts, format="csr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,24 +309,24 @@ class CrossingLoss(Function):
         one = np.ones(entries)
         first_r = start + size * (1 + d)
         e = diagonal(-one, column=column, columns=k)
-        on_r = sparse.csr_array((one, first_r + np.arange(entries), np.arange(entries + 1)), shape=(entries, m))
+        on_r = scipy.sparse.csr_array((one, first_r + np.arange(entries), np.arange(entries + 1)), shape=(entries, m))
         pieces = [
             Rows(NONNEGATIVE, [entries], empty(entries, m), e, np.zeros(entries)),
             Rows(NONNEGATIVE, [entries], on_r, e, np.zeros(entries)),
         ]
         row = np.repeat(np.arange(size), P)
-        spread = sparse.csr_array((one, (row, np.arange(entries))), shape=(size, entries))
+        spread = scipy.sparse.csr_array((one, (row, np.arange(entries))), shape=(size, entries))
         on_z = diagonal(-np.ones(size), column=start, columns=m)
         on_t = (1 - self.slope) * _placed(spread, column, k) + diagonal(np.ones(size), column=column + entries, columns=k)
         sign = 1.0 if y is None else -1.0
-        on_s = sparse.csr_array((np.full(size, sign), (np.arange(size), at)), shape=(size, k))
+        on_s = scipy.sparse.csr_array((np.full(size, sign), (np.arange(size), at)), shape=(size, k))
         pieces.append(Rows(NONNEGATIVE, [size], on_z, (on_t + on_s).tocsr(), np.zeros(size) if y is None else -y))
         return pieces
 
 
-def _placed(M: sparse.csr_array, column: int, columns: int) -> sparse.csr_array:
+def _placed(M: scipy.sparse.csr_array, column: int, columns: int) -> scipy.sparse.csr_array:
     """M with its columns moved to start at `column`."""
-    return sparse.csr_array((M.data, M.indices + column, M.indptr), shape=(M.shape[0], columns))
+    return scipy.sparse.csr_array((M.data, M.indices + column, M.indptr), shape=(M.shape[0], columns))
 
 
 def _shifted(piece: Rows, on_z: int, m: int, on_t: int, k: int) -> Rows:
@@ -340,7 +340,7 @@ def _inner_on_auxiliary(inner: ConicRows, n: int) -> list[Rows]:
     out = []
     for piece in inner.pieces:
         on_s = piece.on_z if not isinstance(piece.on_z, float) else diagonal(np.full(n, piece.on_z))
-        on_t = sparse.hstack([on_s, piece.on_t], format="csr")
+        on_t = scipy.sparse.hstack([on_s, piece.on_t], format="csr")
         out.append(Rows(piece.kind, piece.sizes, empty(on_t.shape[0], 0), on_t, piece.b))
     return out
 

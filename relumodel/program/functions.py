@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..losses import Loss, positive, soft
 from .rows import NONNEGATIVE, SECOND_ORDER, ConicRows, Rows, diagonal, empty
@@ -101,7 +101,7 @@ class SampleLoss(Function):
         """Rows on s become rows on z: on_s (sigma z + tau) = (on_s sigma) z + on_s tau."""
         on_s = piece.on_z
         if isinstance(on_s, float):
-            on_z: sparse.csr_array | float = on_s if (self.sigma == 1).all() else diagonal(on_s * self.sigma)
+            on_z: scipy.sparse.csr_array | float = on_s if (self.sigma == 1).all() else diagonal(on_s * self.sigma)
             return Rows(piece.kind, piece.sizes, on_z, piece.on_t, piece.b - on_s * self.tau)
         return Rows(piece.kind, piece.sizes, on_s @ diagonal(self.sigma), piece.on_t, piece.b - on_s @ self.tau)
 
@@ -155,8 +155,8 @@ class GroupNorm(Norm):
         blocks, size = m // self.size, self.size
         row = np.arange(m) + np.arange(m) // size + 1
         head = np.arange(blocks) * (size + 1)
-        on_z = sparse.csr_array((-np.ones(m), (row, np.arange(m))), shape=(m + blocks, m))
-        on_t = sparse.csr_array((-np.ones(blocks), (head, np.arange(blocks))), shape=(m + blocks, blocks))
+        on_z = scipy.sparse.csr_array((-np.ones(m), (row, np.arange(m))), shape=(m + blocks, m))
+        on_t = scipy.sparse.csr_array((-np.ones(blocks), (head, np.arange(blocks))), shape=(m + blocks, blocks))
         cones = Rows(SECOND_ORDER, [size + 1] * blocks, on_z, on_t, np.zeros(m + blocks))
         return ConicRows(np.full(blocks, self.beta), np.zeros(blocks), (cones,))
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy import sparse
 
 
 class LinearMap(Protocol):
@@ -30,7 +30,7 @@ class LinearMap(Protocol):
         """K' z, shape (N,)."""
         ...
 
-    def matrix(self) -> sparse.csr_array:
+    def matrix(self) -> scipy.sparse.csr_array:
         """K itself, explicit zeros left out."""
         ...
 
@@ -51,8 +51,8 @@ class Identity:
     def adjoint(self, z: Any) -> Any:
         return z
 
-    def matrix(self) -> sparse.csr_array:
-        return sparse.eye_array(self.size, format="csr")
+    def matrix(self) -> scipy.sparse.csr_array:
+        return scipy.sparse.eye_array(self.size, format="csr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +73,8 @@ class Leading:
         xp = array_namespace(z)
         return xp.concat([z, xp.zeros((self.total - self.size,), dtype=z.dtype)])
 
-    def matrix(self) -> sparse.csr_array:
-        return sparse.eye_array(self.size, self.total, format="csr")
+    def matrix(self) -> scipy.sparse.csr_array:
+        return scipy.sparse.eye_array(self.size, self.total, format="csr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,20 +126,20 @@ class MaskedProduct:
         G = xp.reshape(G, (C, P, d))
         return xp.reshape(xp.stack([sign * G[c, :, :] for c, sign in enumerate(self.signs)]), (-1,))
 
-    def matrix(self) -> sparse.csr_array:
+    def matrix(self) -> scipy.sparse.csr_array:
         return self._summed_matrix() if self.summed else self._block_matrix()
 
-    def _summed_matrix(self) -> sparse.csr_array:
+    def _summed_matrix(self) -> scipy.sparse.csr_array:
         """Row k holds the masked copies of x_k side by side: nnz about n C P d / 2."""
         C, P, d = self.blocks
         n = self.X.shape[0]
         half = (self.mask.T[:, :, None] * self.X[:, None, :]).reshape(n, P * d)
-        parts = sparse.csr_array(half)
+        parts = scipy.sparse.csr_array(half)
         if C == 1 and self.signs[0] == 1:
             return parts
-        return sparse.hstack([parts if sign == 1 else parts * sign for sign in self.signs], format="csr")
+        return scipy.sparse.hstack([parts if sign == 1 else parts * sign for sign in self.signs], format="csr")
 
-    def _block_matrix(self) -> sparse.csr_array:
+    def _block_matrix(self) -> scipy.sparse.csr_array:
         """Block diagonal, (n, d) a block; the structure is written down directly, in one pass."""
         C, P, d = self.blocks
         n = self.X.shape[0]
@@ -153,7 +153,7 @@ class MaskedProduct:
         columns: NDArray[Any] = np.empty((C * P, n, d), dtype=kind)
         np.add((d * np.arange(C * P, dtype=kind))[:, None, None], np.arange(d, dtype=kind), out=columns)
         starts = np.arange(C * P * n + 1, dtype=kind) * d
-        out = sparse.csr_array((data.reshape(-1), columns.reshape(-1), starts), shape=self.shape)
+        out = scipy.sparse.csr_array((data.reshape(-1), columns.reshape(-1), starts), shape=self.shape)
         if not self.X.all() or not self.mask.all():
             out.eliminate_zeros()
         return out

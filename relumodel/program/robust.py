@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..losses import positive
 from ..perturbations import Ball
@@ -136,8 +136,8 @@ class RobustLoss(Function):
         pieces = [self._on_s(piece, n, k_loss, k, m) for piece in inner.pieces]
         at, one = np.arange(n), np.ones(n)
         on_s = diagonal(one, columns=k)
-        on_p = sparse.csr_array((one, (at, n + k_loss + self.group)), shape=(n, k))
-        prediction = sparse.csr_array((one, at, np.arange(n + 1)), shape=(n, m))
+        on_p = scipy.sparse.csr_array((one, (at, n + k_loss + self.group)), shape=(n, k))
+        prediction = scipy.sparse.csr_array((one, at, np.arange(n + 1)), shape=(n, m))
         if self._margin:  # sigma z + tau - p - s >= 0
             on_z = -(diagonal(self.clean.sigma) @ prediction).tocsr()
             pieces.append(Rows(NONNEGATIVE, [n], on_z, (on_s + on_p).tocsr(), self.clean.tau))
@@ -146,8 +146,8 @@ class RobustLoss(Function):
                 below = (on_p - on_s).tocsr()
                 pieces.append(Rows(NONNEGATIVE, [n], (sign * prediction).tocsr(), below, -sign * self.clean.tau))
         for piece in set_pieces:
-            on_q = sparse.hstack([empty(piece.on_z.shape[0], n), piece.on_z], format="csr")  # type: ignore[union-attr]
-            on_t = sparse.hstack([empty(piece.on_t.shape[0], n + k_loss), piece.on_t], format="csr")
+            on_q = scipy.sparse.hstack([empty(piece.on_z.shape[0], n), piece.on_z], format="csr")  # type: ignore[union-attr]
+            on_t = scipy.sparse.hstack([empty(piece.on_t.shape[0], n + k_loss), piece.on_t], format="csr")
             pieces.append(Rows(piece.kind, piece.sizes, on_q, on_t, piece.b))
         cost = np.concatenate([np.zeros(n), inner.cost, np.zeros(k_set)])
         quadratic = np.concatenate([np.zeros(n), inner.quadratic, np.zeros(k_set)])
@@ -158,7 +158,7 @@ class RobustLoss(Function):
         """Rows of the clean loss with its argument an auxiliary instead of the map's output."""
         on_s = piece.on_z if not isinstance(piece.on_z, float) else diagonal(np.full(n, piece.on_z))
         rows = on_s.shape[0]
-        on_t = sparse.hstack([on_s, piece.on_t, empty(rows, k - n - k_loss)], format="csr")
+        on_t = scipy.sparse.hstack([on_s, piece.on_t, empty(rows, k - n - k_loss)], format="csr")
         return Rows(piece.kind, piece.sizes, empty(rows, m), on_t, piece.b)
 
 
@@ -221,10 +221,10 @@ class RobustCones(Function):
         B = m // (self.n + d)
         k, set_pieces = self.ball.rows(B)
         rows = B * self.n
-        on_z = sparse.csr_array((-np.ones(rows), np.arange(rows), np.arange(rows + 1)), shape=(rows, m))
-        on_t = sparse.csr_array((np.ones(rows), np.repeat(np.arange(B), self.n), np.arange(rows + 1)), shape=(rows, k))
+        on_z = scipy.sparse.csr_array((-np.ones(rows), np.arange(rows), np.arange(rows + 1)), shape=(rows, m))
+        on_t = scipy.sparse.csr_array((np.ones(rows), np.repeat(np.arange(B), self.n), np.arange(rows + 1)), shape=(rows, k))
         pieces = [Rows(NONNEGATIVE, [rows], on_z, on_t, np.zeros(rows))]
         for piece in set_pieces:
-            on_u = sparse.hstack([empty(piece.on_z.shape[0], rows), piece.on_z], format="csr")  # type: ignore[union-attr]
+            on_u = scipy.sparse.hstack([empty(piece.on_z.shape[0], rows), piece.on_z], format="csr")  # type: ignore[union-attr]
             pieces.append(Rows(piece.kind, piece.sizes, on_u, piece.on_t, piece.b))
         return ConicRows(np.zeros(k), np.zeros(k), tuple(pieces))

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy import sparse
 
 from .maps import LinearMap, MaskedProduct
 
@@ -59,13 +59,13 @@ class SampleWeights:
         G = self.mask[:, self.grouping[1]] @ xp.reshape(z[n:], (-1, d))
         return self.prediction.adjoint(z[:n]) + xp.reshape(xp.stack([sign * G for sign in self.signs]), (-1,))
 
-    def matrix(self) -> sparse.csr_array:
+    def matrix(self) -> scipy.sparse.csr_array:
         slopes = self.mask[:, self.grouping[1]].T
-        signed = sparse.csr_array(np.concatenate([sign * slopes for sign in self.signs], axis=1).astype(np.float64))
-        return sparse.vstack([self.prediction.matrix(), _kron_identity(signed, self.X.shape[1])], format="csr")
+        signed = scipy.sparse.csr_array(np.concatenate([sign * slopes for sign in self.signs], axis=1).astype(np.float64))
+        return scipy.sparse.vstack([self.prediction.matrix(), _kron_identity(signed, self.X.shape[1])], format="csr")
 
 
-def _kron_identity(M: sparse.csr_array, d: int) -> sparse.csr_array:
+def _kron_identity(M: scipy.sparse.csr_array, d: int) -> scipy.sparse.csr_array:
     """M (x) I_d, written down directly: row (k, j) has the entries of row k of M at columns (., j)."""
     n, m = M.shape
     counts = np.diff(M.indptr)
@@ -73,7 +73,7 @@ def _kron_identity(M: sparse.csr_array, d: int) -> sparse.csr_array:
     # the entries of row k of M, d times over: positions into M's arrays
     at = np.arange(starts[-1]) - np.repeat(starts[:-1], np.repeat(counts, d)) + np.repeat(M.indptr[:-1], counts * d)
     column = M.indices[at] * d + np.repeat(np.tile(np.arange(d), n), np.repeat(counts, d))
-    return sparse.csr_array((M.data[at], column, starts), shape=(n * d, m * d))
+    return scipy.sparse.csr_array((M.data[at], column, starts), shape=(n * d, m * d))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,5 +97,5 @@ class Stacked:
             start += K.shape[0]
         return out
 
-    def matrix(self) -> sparse.csr_array:
-        return sparse.vstack([K.matrix() for K in self.maps], format="csr")
+    def matrix(self) -> scipy.sparse.csr_array:
+        return scipy.sparse.vstack([K.matrix() for K in self.maps], format="csr")

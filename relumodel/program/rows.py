@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 ZERO, NONNEGATIVE, SECOND_ORDER, EXPONENTIAL = "zero", "nonnegative", "second-order", "exponential"
 
@@ -29,8 +29,8 @@ class Rows:
 
     kind: str
     sizes: Sequence[int]
-    on_z: sparse.csr_array | float
-    on_t: sparse.csr_array
+    on_z: scipy.sparse.csr_array | float
+    on_t: scipy.sparse.csr_array
     b: NDArray[np.float64]
 
 
@@ -43,12 +43,12 @@ class ConicRows:
     pieces: tuple[Rows, ...]
 
 
-def diagonal(values: NDArray[np.float64], column: int = 0, columns: int | None = None, stride: int = 1) -> sparse.csr_array:
+def diagonal(values: NDArray[np.float64], column: int = 0, columns: int | None = None, stride: int = 1) -> scipy.sparse.csr_array:
     """A (len(values), columns) matrix with values[i] at (i, column + stride * i)."""
     n = len(values)
     cols = column + stride * np.arange(n, dtype=np.int32)
-    return sparse.csr_array((values, cols, np.arange(n + 1, dtype=np.int32)), shape=(n, columns or n))
+    return scipy.sparse.csr_array((values, cols, np.arange(n + 1, dtype=np.int32)), shape=(n, columns or n))
 
 
-def empty(rows: int, columns: int) -> sparse.csr_array:
-    return sparse.csr_array((rows, columns))
+def empty(rows: int, columns: int) -> scipy.sparse.csr_array:
+    return scipy.sparse.csr_array((rows, columns))

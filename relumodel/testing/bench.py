@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..backend import Backend, ConicForm, Options, RawSolution, declined, lacking
 from ..conic.assemble import Assembled, assemble
@@ -185,7 +185,7 @@ def arrays(value: Any, name: str) -> Iterator[tuple[str, NDArray[Any]]]:
     """Every array inside of dataclasses, tuples and sparse matrices, with its path."""
     if isinstance(value, np.ndarray):
         yield name, value
-    elif sparse.issparse(value):
+    elif scipy.sparse.issparse(value):
         for part in ("data", "indices", "indptr"):
             yield from arrays(getattr(value, part, None), f"{name}.{part}")
     elif isinstance(value, tuple | list):

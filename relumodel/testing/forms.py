@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from ..backend import ConicForm
 from ..conic.form import Cone
@@ -33,9 +33,9 @@ def form(
     cost = np.asarray(c, dtype=np.float64)
     n = len(cost)
     return ConicForm(
-        P=sparse.csc_array((n, n)) if P is None else sparse.csc_array(np.asarray(P, dtype=np.float64)),
+        P=scipy.sparse.csc_array((n, n)) if P is None else scipy.sparse.csc_array(np.asarray(P, dtype=np.float64)),
         c=cost,
-        A=sparse.csc_array(np.asarray(A, dtype=np.float64)),
+        A=scipy.sparse.csc_array(np.asarray(A, dtype=np.float64)),
         b=np.asarray(b, dtype=np.float64),
         cones=tuple(Cone(*cone) for cone in cones),
         offset=offset,
@@ -156,7 +156,7 @@ def _side_by_side(*parts: Known) -> Known:
     return Known(
         form(
             np.concatenate([part.form.c for part in parts]),
-            sparse.block_diag([part.form.A for part in parts]).toarray(),
+            scipy.sparse.block_diag([part.form.A for part in parts]).toarray(),
             np.concatenate([part.form.b for part in parts]),
             [(cone.kind, cone.size) for part in parts for cone in part.form.cones],
         ),
