@@ -4,20 +4,34 @@ model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Hinge(), rm.WeightDecay(1
 program = model.compile(X, y, patterns=rm.SamplePatterns(50, seed=0))
 solution = program.solve()
 network = solution.network()
+
+result = model.fit(X, y)  # patterns that adapt, and a bound on every other network
 """
 
 from . import attacks
+from .adaptive.polish import polish
 from .backend import Options, Progress, RawSolution, backends, register
 from .conic.form import Cone, ConicForm
+from .conic.sidecar import load_program
 from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RelumodelError
 from .losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
 from .model import Model
-from .networks import GatedReLU, LeakyReLU, ReLU, TwoLayer
-from .patterns import EnumeratePatterns, GapPatterns, GivenPatterns, PatternsOf, RobustSamplePatterns, SamplePatterns, sample_size
+from .networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
+from .patterns import (
+    AdaptivePatterns,
+    EnumeratePatterns,
+    GapPatterns,
+    GivenPatterns,
+    PatternsOf,
+    RobustSamplePatterns,
+    SamplePatterns,
+    sample_size,
+)
 from .penalties import PathNorm, WeightDecay
 from .perturbations import L1, L2, LInf
 from .program.program import Guarantee, Program
 from .recovery.network import Network, load
+from .recovery.three_layer_network import ThreeLayerNetwork
 from .refine import refine
 from .solution import Solution
 from .solve import path
@@ -28,6 +42,7 @@ __all__ = [
     "L1",
     "L2",
     "Absolute",
+    "AdaptivePatterns",
     "BackendError",
     "Cone",
     "ConicForm",
@@ -48,10 +63,13 @@ __all__ = [
     "Model",
     "Network",
     "Options",
+    "ParallelThreeLayer",
     "PathNorm",
     "PatternsOf",
+    "Polynomial",
     "Program",
     "Progress",
+    "RandomFeatures",
     "RawSolution",
     "ReLU",
     "RelumodelError",
@@ -60,12 +78,15 @@ __all__ = [
     "Solution",
     "Squared",
     "SquaredHinge",
+    "ThreeLayerNetwork",
     "TwoLayer",
     "WeightDecay",
     "attacks",
     "backends",
     "load",
+    "load_program",
     "path",
+    "polish",
     "refine",
     "register",
     "sample_size",

@@ -4,8 +4,8 @@ A backend is any object with
 
     name       how users call it
     accepts    ConicForm, or Program for one that wants the structured terms
-    supports   the cones it can take: a set of "zero", "nonnegative", "second-order", "exponential", and "quadratic" when it
-               takes a quadratic objective. A form is never handed over with more; a quadratic objective becomes a
+    supports   the cones it can take: a set of "zero", "nonnegative", "second-order", "exponential",
+               "semidefinite", and "quadratic" when it takes a quadratic objective. A form is never handed over with more; a quadratic objective becomes a
                second-order cone for a backend that has that one only.
     solve(problem, options) -> RawSolution
 
@@ -13,6 +13,7 @@ and optionally
 
     unavailable() -> str | None     why it cannot run here (a missing package), None when it can
     declines(problem) -> str | None why it cannot take this Program although it has the cones, None when it can
+    reluctant(problem, tol) -> bool whether another backend is likely to be faster on this Program: "auto" then asks it last
     options                         a dictionary of the extra options it knows, name -> what it does
     keeps_time_limit                False when it cannot be stopped by the clock; it then refuses a time limit before solving
 
@@ -21,6 +22,7 @@ Plug-ins register through the entry point group "relumodel.backends", through `r
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -32,6 +34,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from .certify import certify, relative_gap
 from .conic.form import ConicForm
 from .errors import BackendError, InputError, InputTypeError, MissingPackageError, RelumodelError
 from .program.program import Program
@@ -48,10 +51,12 @@ __all__ = [
     "Progress",
     "RawSolution",
     "backends",
+    "certify",
     "find",
     "package_missing",
     "refuse_time_limit",
     "register",
+    "relative_gap",
     "require",
 ]
 
@@ -75,7 +80,10 @@ RAW_STATUSES = (
 
 @dataclass(frozen=True)
 class Progress:
-    """One line of progress. Numbers a backend does not know are NaN; before the end they are the backend's own."""
+    """One line of progress. Numbers a backend does not know are NaN; before the end they are the backend's own.
+
+    elapsed : seconds since `Program.solve` was called.  time_left : seconds to the time limit; NaN without one.
+    """
 
     iteration: int
     objective: float = float("nan")
@@ -83,13 +91,14 @@ class Progress:
     gap: float = float("nan")
     violation: float = float("nan")
     elapsed: float = float("nan")
+    time_left: float = float("nan")
 
 
 @dataclass
 class Options:
     """What a backend is asked for.
 
-    tol : relative gap wanted.  time_limit : seconds or None.  verbose : print progress.
+    tol : relative gap wanted.  time_limit : seconds or None.  verbose : let the solver print its own log.
     warm_start : a point of the problem (the program's variables, then zeros for a conic form's auxiliaries), or None.
     extra : the backend's own options, already checked against what it declares.
     unit : the objective of the problem given is that of the program divided by this; `report` multiplies it back.
@@ -110,7 +119,10 @@ class Options:
     def report(self, iteration: int, objective: float = float("nan"), bound: float = float("nan"), **numbers: float) -> bool:
         """Record progress and tell the callback; True when the backend should stop (callback, Ctrl-C, time limit). Never raises."""
         elapsed = time.perf_counter() - self.started
-        progress = Progress(iteration, self.unit * objective, self.unit * bound, elapsed=elapsed, **numbers)
+        left = float("nan") if self.time_limit is None else max(self.time_limit - elapsed, 0.0)
+        if "gap" not in numbers and math.isfinite(objective) and math.isfinite(bound):
+            numbers["gap"] = relative_gap(objective, bound)
+        progress = Progress(iteration, self.unit * objective, self.unit * bound, elapsed=elapsed, time_left=left, **numbers)
         self.history.append(progress)
         if self.callback is not None and self.stopped is None:
             try:
@@ -299,6 +311,12 @@ def declined(backend: Backend, program: Program) -> str | None:
     """Why a backend that has the cones cannot take a program all the same, or None."""
     probe = getattr(backend, "declines", None)
     return None if probe is None else probe(program)
+
+
+def reluctant(backend: Backend, program: Program, tol: float) -> bool:
+    """Whether a backend would rather leave a program to another one."""
+    probe = getattr(backend, "reluctant", None)
+    return probe is not None and bool(probe(program, tol))
 
 
 def able(program: Program) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command line: `relumodel demo | backends | check-backend | solve`.
+"""The command line: `relumodel demo | backends | check-backend | solve | export | import`.
 
 Exit codes: 0 done (and the gap reached), 1 the gap was not reached or a check failed, 2 an error, 130 Ctrl-C.
 """
@@ -6,21 +6,16 @@ Exit codes: 0 done (and the gap reached), 1 the gap was not reached or a check f
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import json
-import math
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 import relumodel as rm
+
+from .conic.export import file_kind
+from .progress import progress_line
+from .training_files import read_model, read_table
 
 DONE, NOT_REACHED, ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -66,29 +61,56 @@ def parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check_backend)
 
     solve = commands.add_parser("solve", help="train a declared model on a CSV file and save the network")
-    solve.add_argument("model", type=Path, metavar="MODEL.json", help="a model as Model.to_dict() gives it")
-    solve.add_argument("data", type=Path, metavar="DATA.csv", help="a header, then one sample a line, numbers only")
+    _add_training(solve)
     solve.add_argument("--out", type=Path, required=True, metavar="NET.npz", help="where to save the network")
-    solve.add_argument("--target", metavar="COLUMN", help="the column to learn (default: the last one)")
-    source = solve.add_mutually_exclusive_group()
-    source.add_argument("--patterns", type=int, metavar="COUNT", help="patterns to sample (default 50)")
-    source.add_argument("--enumerate", action="store_true", help="use all patterns: exact, for data of low rank")
-    solve.add_argument("--seed", type=int, help="seed of the sampling (default 0)")
     _add_solver(solve, "auto")
     solve.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop the solver after this time")
+    solve.add_argument(
+        "--verbose", action="store_true", help="show progress: iteration, objective, bound, gap, violation, time left"
+    )
     solve.set_defaults(run=_solve)
+
+    export = commands.add_parser("export", help="write the program of a declared model on a CSV file for another solver")
+    _add_training(export)
+    export.add_argument(
+        "--out", type=Path, required=True, metavar="P.cbf", help="P.cbf or P.mps, or either with .gz; beside it P.json"
+    )
+    export.add_argument("--cones", choices=("qcmatrix", "csection"), default="qcmatrix", help="second-order cones in MPS")
+    export.add_argument("--verbose", action="store_true", help="show progress")
+    export.set_defaults(run=_export)
+
+    into = commands.add_parser("import", help="make a network of the solution that another solver found for an exported program")
+    into.add_argument("program", type=Path, metavar="P.json", help="the file that export wrote beside the program")
+    into.add_argument("solution", type=Path, metavar="P.sol", help="the solver's solution file")
+    into.add_argument("--out", type=Path, required=True, metavar="NET.npz", help="where to save the network")
+    _add_tol(into)
+    into.set_defaults(run=_import)
     return top
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL.json", help="a model as Model.to_dict() gives it")
+    parser.add_argument("data", type=Path, metavar="DATA.csv", help="a header, then one sample a line, numbers only")
+    parser.add_argument("--target", metavar="COLUMN", help="the column to learn (default: the last one)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--patterns", type=int, metavar="COUNT", help="patterns to sample (default 50)")
+    source.add_argument("--enumerate", action="store_true", help="use all patterns: exact, for data of low rank")
+    parser.add_argument("--seed", type=int, help="seed of the sampling (default 0)")
 
 
 def _add_solver(parser: argparse.ArgumentParser, backend: str) -> None:
     parser.add_argument("--backend", default=backend, metavar="NAME", help=f"the solver (default {backend})")
+    _add_tol(parser)
+
+
+def _add_tol(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tol", type=float, default=1e-6, help="relative gap to reach (default 1e-6)")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     from . import demo
 
-    with demo.ProgressLine() as progress:
+    with progress_line(sys.stderr.isatty()) as line:
         found = demo.run(
             patterns=arguments.patterns,
             seed=arguments.seed,
@@ -96,7 +118,7 @@ def _demo(arguments: argparse.Namespace) -> int:
             backend=arguments.backend,
             tol=arguments.tol,
             say=_say,
-            callback=progress,
+            callback=line,
         )
     print(f"\n{found}", flush=True)
     return _code(found.solution)
@@ -118,16 +140,43 @@ def _check_backend(arguments: argparse.Namespace) -> int:
 
 
 def _solve(arguments: argparse.Namespace) -> int:
+    program = _compiled(arguments)
+    print(program, flush=True)
+    with progress_line(arguments.verbose) as line:
+        solution = program.solve(arguments.backend, tol=arguments.tol, time_limit=arguments.time_limit, callback=line)
+    return _saved(solution, arguments.out)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    file_kind(arguments.out)
+    program = _compiled(arguments)
+    print(program, flush=True)
+    path = program.write(arguments.out, cones=arguments.cones, verbose=arguments.verbose)
+    print(f"{'saved':<10}  {path}, and beside it the .json file for `relumodel import`")
+    return DONE
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    _check_writable(arguments.out)
+    program = rm.load_program(arguments.program)
+    print(program, flush=True)
+    return _saved(program.read_solution(arguments.solution, tol=arguments.tol), arguments.out)
+
+
+def _compiled(arguments: argparse.Namespace) -> rm.Program:
+    """The program of the model on the table."""
     patterns = _patterns(arguments)
     _check_writable(arguments.out)
-    model = _read_model(arguments.model)
-    X, y = _read_table(arguments.data, arguments.target)
-    program = model.compile(X, y, patterns=patterns)
-    print(program, flush=True)
-    solution = program.solve(arguments.backend, tol=arguments.tol, time_limit=arguments.time_limit)
+    model = read_model(arguments.model)
+    X, y = read_table(arguments.data, arguments.target)
+    return model.compile(X, y, patterns=patterns)
+
+
+def _saved(solution: rm.Solution, path: Path) -> int:
+    """Report a solution and save its network."""
     network = solution.network()
-    network.save(arguments.out)
-    print(f"{solution}\n{'neurons':<10}  {network.n_neurons}\n{'saved':<10}  {arguments.out}")
+    network.save(path)
+    print(f"{solution}\n{'neurons':<10}  {network.n_neurons}\n{'saved':<10}  {path}")
     return _code(solution)
 
 
@@ -144,89 +193,6 @@ def _check_writable(path: Path) -> None:
     """Before the work, not after it."""
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise rm.FileError(f"{path} cannot be written. Check that it names a file in a folder that exists and is writable.")
-
-
-def _read_model(path: Path) -> rm.Model:
-    """A model from the JSON of its `to_dict`."""
-    try:
-        return rm.Model.from_dict(json.loads(_read_text(path)))
-    except json.JSONDecodeError as error:
-        raise rm.FileError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg}).") from error
-    except rm.RelumodelError as error:
-        raise rm.FileError(f"{path} does not declare a model: {error}") from error
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Feature columns with their names, as `Model.compile` takes them."""
-
-    columns: tuple[str, ...]
-    values: NDArray[np.float64]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.values, dtype=dtype, copy=copy)
-
-
-def _read_table(path: Path, target: str | None) -> tuple[Table, NDArray[np.float64]]:
-    """Features and targets of a CSV file: a header, then numbers only. Errors name the line and the column."""
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
-    try:
-        lines = (cells for cells in reader if cells)
-        header = [name.strip() for name in next(lines, [])]
-        chosen = _target_column(path, header, target)
-        values = np.array([_numbers(path, reader.line_num, header, cells) for cells in lines])
-    except csv.Error as error:
-        raise rm.FileError(f"{path}, line {reader.line_num}: {error}.") from error
-    if not len(values):
-        raise rm.FileError(f"{path} has a header and no samples below it.")
-    features = tuple(name for i, name in enumerate(header) if i != chosen)
-    return Table(features, np.delete(values, chosen, axis=1)), values[:, chosen]
-
-
-def _target_column(path: Path, header: list[str], target: str | None) -> int:
-    """The index of the target; the header is checked on the way."""
-    if not header:
-        raise rm.FileError(f"{path} is empty; it must start with a line of column names.")
-    if all(_is_number(name) for name in header):
-        raise rm.FileError(f"{path}, line 1: numbers where column names are expected; add a header.")
-    if len(header) < 2:
-        hint = " Columns are separated by commas." if any(mark in header[0] for mark in ";\t") else ""
-        raise rm.FileError(f"{path}, line 1: one column only; a feature and a target are the least.{hint}")
-    repeated = [name for name in header if header.count(name) > 1]
-    if repeated:
-        raise rm.FileError(f"{path}, line 1: the column name {repeated[0]!r} occurs more than once.")
-    if target is None:
-        return len(header) - 1
-    if target not in header:
-        raise rm.InputError(f"{path} has no column {target!r} for --target; its columns are {', '.join(header)}.")
-    return header.index(target)
-
-
-def _numbers(path: Path, line: int, header: list[str], cells: list[str]) -> list[float]:
-    """One line as finite numbers."""
-    if len(cells) != len(header):
-        raise rm.FileError(f"{path}, line {line}: {len(cells)} values where the header has {len(header)} columns.")
-    for name, cell in zip(header, cells, strict=True):
-        if not _is_number(cell):
-            given = repr(cell) if cell.strip() else "an empty cell"
-            raise rm.FileError(f"{path}, line {line}, column {name!r}: {given} where a finite number is needed.")
-    return [float(cell) for cell in cells]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell)) and "_" not in cell
-    except ValueError:
-        return False
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise rm.FileError(f"{path} is not UTF-8 text.") from error
-    except OSError as error:
-        raise rm.FileError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _say(line: str) -> None:

@@ -16,19 +16,36 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Checked training data. X : (n, d) float64 without the bias column.  y : (n,) float64.  names : d feature names or None."""
+    """Checked training data. X : (n, d) float64 without the bias column.  y : (n,) float64.  names : d feature names or None.
+    weights : (n,) positive sample weights, or None where all are 1."""
 
     X: Matrix
     y: Matrix
     names: tuple[str, ...] | None
+    weights: Matrix | None = None
 
 
-def read(X: Any, y: Any, loss: Loss) -> Data:
-    """Features and targets for training with `loss`."""
+def read(X: Any, y: Any, loss: Loss, sample_weight: Any = None) -> Data:
+    """Features and targets for training with `loss`. sample_weight : (n,) numbers >= 0; samples of weight 0 are left out."""
     features, names = read_features(X)
-    targets = read_targets(y, len(features), loss)
-    # copies, so that a program stays what it was when the caller's arrays change
-    return Data(np.array(features, order="C"), np.array(targets), names)
+    if sample_weight is None:
+        targets = read_targets(y, len(features), loss)
+        # copies, so that a program stays what it was when the caller's arrays change
+        return Data(np.array(features, order="C"), np.array(targets), names)
+    weights = read_weights(sample_weight, len(features))
+    used = weights > 0
+    targets = read_targets(_vector(y, len(features))[used], int(used.sum()), loss)
+    return Data(np.ascontiguousarray(features[used]), targets, names, weights[used])
+
+
+def read_weights(sample_weight: Any, n: int) -> Matrix:
+    """(n,) numbers >= 0, one positive at least, or an error."""
+    weights = _vector(sample_weight, n, "sample_weight")
+    if (weights < 0).any():
+        raise InputError(f"sample_weight must not be negative; its smallest entry is {weights.min():g}.")
+    if not weights.any():
+        raise InputError("sample_weight is zero for every sample; at least one must count.")
+    return weights
 
 
 def read_features(X: Any, width: int | None = None) -> tuple[Matrix, tuple[str, ...] | None]:
@@ -44,6 +61,18 @@ def read_features(X: Any, width: int | None = None) -> tuple[Matrix, tuple[str, 
         raise InputError(f"X must have {width} features, as in training (the bias column is added inside); got {out.shape[1]}.")
     _finite(out, "X", names)
     return out, names
+
+
+def read_as_trained(X: Any, width: int, trained: tuple[str, ...] | None) -> Matrix:
+    """X checked against the columns of training, `trained` where they had names."""
+    features, names = read_features(X, width=width)
+    if names is not None and trained is not None and names != trained:
+        at = next(i for i, pair in enumerate(zip(names, trained, strict=True)) if pair[0] != pair[1])
+        raise InputError(
+            f"X has other columns than the training data: column {at} is {names[at]!r}, in training it was "
+            f"{trained[at]!r}. Reorder or rename them: X[list(network.feature_names)]."
+        )
+    return features
 
 
 def read_targets(y: Any, n: int, loss: Loss) -> Matrix:
@@ -65,16 +94,18 @@ def read_labels(y: Any, n: int, who: str, otherwise: str = "") -> Matrix:
     return out
 
 
-def _vector(y: Any, n: int) -> Matrix:
+def _vector(y: Any, n: int, name: str = "y") -> Matrix:
     """y as a finite float64 (n,) array."""
-    out = _floats(y, "y", None)
+    out = _floats(y, name, None)
     if out.ndim == 2 and out.shape[1] == 1:
         out = out[:, 0]
     if out.ndim != 1:
-        raise InputError(f"y must be one-dimensional, one target a sample; got shape {out.shape}.")
+        raise InputError(
+            f"{name} must be one-dimensional, one {'target' if name == 'y' else 'number'} a sample; got shape {out.shape}."
+        )
     if len(out) != n:
-        raise InputError(f"X has {n} samples and y has {len(out)}; they must agree.")
-    _finite(out, "y", None)
+        raise InputError(f"X has {n} samples and {name} has {len(out)}; they must agree.")
+    _finite(out, name, None)
     return out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -87,23 +86,3 @@ def breast_cancer() -> Split:
 
 def _accuracy(network: rm.Network, X: Array, y: Array) -> float:
     return float(np.mean((network(X) >= 0) == (y > 0)))
-
-
-class ProgressLine:
-    """A callback that keeps one line of a terminal up to date and removes it at the end; silent without a terminal."""
-
-    def __init__(self) -> None:
-        self.shown = sys.stderr.isatty()
-
-    def __enter__(self) -> ProgressLine:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        if self.shown:
-            print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)
-
-    def __call__(self, progress: rm.Progress) -> None:
-        if self.shown:
-            gap = "" if np.isnan(progress.gap) else f", the solver's own gap {progress.gap:.1e}"
-            line = f"  {progress.elapsed:.0f} s, iteration {progress.iteration}{gap}"
-            print(f"\r{line:<70}", end="", file=sys.stderr, flush=True)

@@ -23,6 +23,8 @@ def replace_file(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
             os.fsync(file.fileno())
         _keep_usual_mode(temporary)
         os.replace(temporary, path)
+    except FileError:  # of another file, written on the way
+        raise
     except OSError as error:
         raise FileError(
             f"{path} cannot be written: {error.strerror or error}. Check that the folder exists and is writable."

@@ -40,6 +40,8 @@ class Loss(Declared, abstract=True):
     reads: ClassVar[str]
     #: phi in readable mathematics, with {s} for its argument
     formula: ClassVar[str]
+    #: True where exp(-phi(y f(x))) is the probability that a network f gives to the label y
+    likelihood: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.reduction not in ("mean", "sum"):
@@ -278,6 +280,7 @@ class Logistic(MarginLoss):
     """
 
     formula: ClassVar[str] = "log(1 + exp(-{s}))"
+    likelihood: ClassVar[bool] = True
 
     def value(self, s: Any) -> Any:
         xp = array_namespace(s)

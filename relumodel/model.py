@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from .declared import Declared
 from .errors import InputError, InputTypeError
 from .losses import Loss
-from .networks import TwoLayer
+from .networks import DeclaredNetwork
 from .penalties import Penalty
 from .perturbations import Perturbation
 
 if TYPE_CHECKING:
+    from .adaptive.result import Fit
     from .program.program import Program
 
 
@@ -26,55 +27,90 @@ class Model(Declared):
     Immutable, comparable, printable; `to_dict` and `Model.from_dict` are a JSON round trip.
     """
 
-    network: TwoLayer
+    network: DeclaredNetwork
     loss: Loss
     penalty: Penalty
     perturbation: Perturbation | None = None
     robust: str = "strict"
 
     def __post_init__(self) -> None:
-        _instance(self.network, TwoLayer, "network", "rm.TwoLayer(rm.ReLU(), bias=True)")
+        _instance(self.network, DeclaredNetwork, "network", "rm.TwoLayer(rm.ReLU(), bias=True)")
         _instance(self.loss, Loss, "loss", "rm.Hinge() or rm.Squared()")
         _instance(self.penalty, Penalty, "penalty", "rm.WeightDecay(1e-3) or rm.PathNorm(1e-3)")
         if self.perturbation is not None:
             _instance(self.perturbation, Perturbation, "perturbation", "rm.LInf(0.05), rm.L2(0.1), rm.L1(0.1) or None")
+        self.network.refuse(self.penalty, self.perturbation)
         if self.robust not in ("strict", "crossing"):
             raise InputError(f"robust must be 'strict' or 'crossing'; got {self.robust!r}.")
 
-    def compile(self, X: Any, y: Any, patterns: Any = None) -> Program:
+    def compile(self, X: Any, y: Any, patterns: Any = None, sample_weight: Any = None) -> Program:
         """The convex program of this model on data.
 
         X : (n, d) numbers, arrays or frames.  y : (n,) targets, -1/+1 for classification losses.
         patterns : where activation patterns come from, e.g. `rm.SamplePatterns(50, seed=0)` or `rm.EnumeratePatterns()`.
+        sample_weight : (n,) numbers >= 0. Whole weights count a sample so many times: a "mean" is the weighted one, a "sum" the
+            weighted sum. Samples of weight 0 are left out: the program has no rows for them.
         Raises `InputError` / `InputTypeError` before any work when something is off.
         Source: Pilanci & Ergen 2020; Bai et al. 2022/2023, eq. 2.2.
         """
         from .data import read
         from .lowering import lower
 
-        return lower(self.network, self, read(X, y, self.loss), patterns)
+        return lower(self.network, self, read(X, y, self.loss, sample_weight), patterns)
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        patterns: Any = None,
+        backend: Any = "auto",
+        tol: float | None = None,
+        time_limit: float | None = None,
+        verbose: bool = False,
+        callback: Any = None,
+        sample_weight: Any = None,
+        **options: Any,
+    ) -> Fit:
+        """Train on data: a network, and a bound on the objective of every other one.
+
+        X, y, sample_weight : as for `compile`.
+        patterns : `rm.AdaptivePatterns(gap=1e-3, seed=0)` unless given; any other source is compiled and solved once.
+        backend, options : for the convex programs, as in `Program.solve`.
+        tol : the relative gap of these programs; a twentieth of the gap wanted, at most 1e-5, unless given (1e-6 for others).
+        time_limit : seconds for all of it; the best network so far is returned, as after Ctrl-C.
+        verbose : a line on stderr every round.  callback : called with each `Round` (for other patterns with the solver's
+            `Progress`); returning True stops.
+        """
+        from .adaptive.fit import fit
+        from .patterns.adaptive import AdaptivePatterns
+
+        patterns = AdaptivePatterns() if patterns is None else patterns
+        return fit(self, X, y, sample_weight, patterns, backend, tol, time_limit, verbose, callback, options)
 
     def __str__(self) -> str:
         """The training problem in readable mathematics."""
-        activation, loss = self.network.activation, self.loss
+        loss = self.loss
         point = "x_k" if self.perturbation is None else "x_k + delta_k"
         argument = f"y_k f({point})" if loss.reads == "margin" else f"f({point}) - y_k"
         average = "1/n sum_k" if loss.reduction == "mean" else "sum_k"
         worst = ""
         if self.perturbation is not None:
             worst = f" max over {self.perturbation} of"
-        x = "[x, 1]" if self.network.bias else "x"
-        beta = f"{self.penalty.beta:g}"
-        return (
-            f"minimise  {average}{worst} {loss.formula.format(s=argument)}  +  {self.penalty.formula.format(beta=beta)}\n"
-            f"over neurons (u_j, a_j),  f(x) = sum_j {activation.formula.format(x=x, t=f'{x}.u_j')} a_j"
-            + _parameters(activation, loss)
+        penalty = self.network.penalty_formula(self.penalty).format(beta=f"{self.penalty.beta:g}")
+        return f"minimise  {average}{worst} {loss.formula.format(s=argument)}  +  {penalty}\n{self.network.formula}" + _parameters(
+            getattr(self.network, "activation", None), loss
         )
 
 
-def _parameters(*declared: Declared) -> str:
+def _parameters(*declared: Declared | None) -> str:
     """What the formulas name but do not show: the slope of the activation, the delta of the loss."""
-    shown = [f"{key} = {value:g}" for item in declared for key, value in item.to_dict().items() if key not in ("type", "reduction")]
+    shown = [
+        f"{key} = {value:g}"
+        for item in declared
+        if item
+        for key, value in item.to_dict().items()
+        if key not in ("type", "reduction")
+    ]
     return ",  " + ", ".join(shown) if shown else ""
 
 

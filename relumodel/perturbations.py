@@ -42,6 +42,8 @@ class Perturbation(Declared):
 
     #: the set in readable mathematics, with {r} for the radius
     formula: ClassVar[str]
+    #: True where the set is its own smallest ellipsoid, see `ellipsoid`
+    is_ellipsoid: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "radius", _radius(self.radius))
@@ -70,6 +72,10 @@ class Perturbation(Declared):
         """The same set, `factor` times as large."""
         radius = tuple(factor * r for r in self.radius) if isinstance(self.radius, tuple) else factor * self.radius
         return type(self)(radius, self.fixed)
+
+    def ellipsoid(self, r: Vector) -> Vector:
+        """The radii of the smallest ellipsoid |(delta_j / r_j)_j|_2 <= 1 that holds the set."""
+        return r
 
     def support(self, Q: Any, r: Any) -> Any:
         """h of every row of Q: (n,)."""
@@ -114,6 +120,9 @@ class LInf(Perturbation):
     """Every feature moves by at most its radius, independently: a box around each sample."""
 
     formula: ClassVar[str] = "|delta_k|_inf <= {r}"
+
+    def ellipsoid(self, r: Vector) -> Vector:
+        return r * np.sqrt((r > 0).sum())
 
     def support(self, Q: Any, r: Any) -> Any:
         return (abs(Q) * r).sum(axis=-1)
@@ -193,6 +202,7 @@ class L2(Perturbation):
     """A Euclidean ball around each sample, or an ellipsoid when the radii differ."""
 
     formula: ClassVar[str] = "|delta_k|_2 <= {r}"
+    is_ellipsoid: ClassVar[bool] = True
 
     def support(self, Q: Any, r: Any) -> Any:
         xp = array_namespace(Q)
@@ -286,6 +296,16 @@ class Ball:
 
     perturbation: Perturbation
     radii: Vector
+
+    @property
+    def is_ellipsoid(self) -> bool:
+        """Whether the set is the ellipsoid itself."""
+        return self.perturbation.is_ellipsoid
+
+    @property
+    def ellipsoid(self) -> Vector:
+        """The radii of the smallest ellipsoid |(delta_j / r_j)_j|_2 <= 1 that holds the set."""
+        return self.perturbation.ellipsoid(self.radii)
 
     def support(self, Q: Any) -> Any:
         """h of every row of Q."""

@@ -1,7 +1,8 @@
 """Convex-concave repetition of crossing programs (Yuille & Rangarajan 2003; relumodel, crossing program).
 
-A crossing program bounds every neuron on every sample with a slope chosen beforehand. At its solution other slopes may give a
-better bound; the program with those slopes has a lower objective at the same point, and a lower one yet at its own optimum.
+A crossing program bounds every neuron on every sample with a slope chosen beforehand. At its solution other slopes give a better
+bound, that of the network's own certificate; the program with those slopes has a lower objective at the same point, and a lower one
+yet at its own optimum.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .certify.crossing_bound import crossing_bound
 from .certify.neurons import Neurons
+from .certify.relaxation import relaxed_bound
 from .declared import number, whole
 from .errors import InputError, InputTypeError
 from .lowering.robust import with_slopes
-from .program.crossing import CrossingMap
+from .program.crossing import CrossingLoss, CrossingMap
 from .program.program import Program
 from .recovery.two_layer import CrossingInverse
 from .solution import Solution
@@ -50,20 +51,23 @@ def refine(solution: Solution, rounds: int = 5, **options: Any) -> Solution:
     return solution
 
 
-def improved(program: Program, point: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The slopes of a crossing program, bettered at a point by coordinate ascent: (2, 2, P, n). Zero blocks keep theirs."""
-    inverse, loss = program.inverse, program.term("loss").map
-    if not isinstance(inverse, CrossingInverse) or not isinstance(loss, CrossingMap) or inverse.ball is None:
+def improved(program: Program, point: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shares of a crossing program that are best at a point, see CrossingMap: (2, 2, P, n). Zero blocks keep theirs."""
+    inverse, loss = program.inverse, program.term("loss")
+    if not isinstance(inverse, CrossingInverse) or not isinstance(loss.map, CrossingMap) or inverse.ball is None:
         raise InputError(
             "refine repeats crossing programs: compile the model with a perturbation and robust='crossing'. "
             "A strict program and one without perturbation have no slopes to choose."
         )
-    blocks, (P, n, _) = inverse.blocks(point), loss.sizes
+    blocks, (P, n, _), slope = inverse.blocks(point), loss.map.sizes, loss.map.slope
     used = blocks.any(axis=1)
-    neurons = Neurons(blocks[used], np.repeat([1.0, -1.0], P)[used], loss.slope)
-    active = loss.active.reshape(2, 2 * P, n).copy()
-    for side, (samples, s) in enumerate(zip(loss.samples, (1.0, -1.0), strict=True)):
-        start = active[side][np.ix_(used, samples)]
-        bound = crossing_bound(neurons, loss.X[samples], np.full(len(samples), s), inverse.ball, start, chords=False)
-        active[side][np.ix_(used, samples)] = bound.active
-    return active.reshape(2, 2, P, n)
+    neurons = Neurons(blocks[used], np.repeat([1.0, -1.0], P)[used], slope)
+    shares = loss.map.shares.reshape(2, 2 * P, n).copy()
+    assert isinstance(loss.function, CrossingLoss)
+    before = loss.function.bounds(loss.map.forward(inverse.point(blocks)))
+    for side, (samples, s) in enumerate(zip(loss.map.samples, (1.0, -1.0), strict=True)):
+        bound = relaxed_bound(neurons, loss.map.X[samples], np.full(len(samples), s), inverse.ball)
+        better = bound.value >= before[side]  # not by rounding only
+        at = np.ix_(used, samples[better])
+        shares[side][at] = np.clip((bound.slopes[:, better] - slope) / (1 - slope), 0.0, 1.0)
+    return shares.reshape(2, 2, P, n)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from .backend import Progress
 from .errors import BackendError
 from .program.program import Program
-from .recovery.network import Network
 
 Vector = NDArray[np.float64]
 
@@ -44,8 +44,8 @@ class Solution:
     history: list[Progress] = field(default_factory=list)
     message: str = ""
 
-    def network(self) -> Network:
-        """The network of this point, zero neurons dropped. Its objective equals `objective`."""
+    def network(self) -> Any:
+        """The `Network` of this point, or the `ThreeLayerNetwork`, zero neurons dropped. Its objective equals `objective`."""
         if self.status == "infeasible":
             raise BackendError("There is no network: the program is infeasible.")
         return self.program.inverse.network(self.point)

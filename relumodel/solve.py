@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import backend as registry
-from .backend import Backend, ConicForm, Options, RawSolution
+from .backend import Backend, ConicForm, Options, Progress, RawSolution
 from .certify import certify, relative_gap
 from .conic.assemble import Assembled, assemble
 from .conic.quadratic import quadratic_to_cone
 from .declared import number
 from .errors import BackendError, InputError, InputTypeError, RelumodelError
 from .program.program import Program
+from .progress import progress_line
 from .solution import Solution
 
 Vector = NDArray[np.float64]
@@ -32,7 +34,7 @@ def solve(
     backend: Any,
     tol: float,
     time_limit: float | None,
-    verbose: bool,
+    verbose: bool | str,
     callback: Any,
     warm_start: Any,
     options: Mapping[str, Any],
@@ -43,15 +45,20 @@ def solve(
     limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
     if callback is not None and not callable(callback):
         raise InputTypeError(f"callback must be callable; got {callback!r}.")
+    if not isinstance(verbose, bool | np.bool_) and verbose != "solver":
+        raise InputError(f"verbose must be False, True (a live line) or 'solver' (the solver's own log); got {verbose!r}.")
+    log = verbose == "solver"
     best = _start(program, warm_start)
-    solvers = choose(program, backend)
+    solvers = choose(program, backend, tol)
     registry.check_extra(solvers[0], options)
     attempts: list[Solution] = []
     for solver in solvers[:1] if options else solvers[:2]:
-        asked = Options(tol, limit, bool(verbose), callback, best, dict(options), program.model.penalty.beta or 1.0, started)
         if verbose:
-            print(f"relumodel: {program!r}, backend {solver.name}")
-        attempts.append(_attempt(program, solver, asked))
+            print(f"relumodel: {program!r}, backend {solver.name}", flush=True)
+        with progress_line(bool(verbose) and not log) as line:
+            unit = program.model.penalty.beta or 1.0
+            asked = Options(tol, limit, log, _both(line, callback), best, dict(options), unit, started)
+            attempts.append(_attempt(program, solver, asked))
         if attempts[-1].status not in ("tolerance not reached", "failed"):
             break
         best = attempts[-1].point
@@ -61,22 +68,54 @@ def solve(
     return out
 
 
+def _both(line: Callable[[Progress], None], callback: Any) -> Callable[[Progress], Any]:
+    """The line shown first, then the user's callback, which may stop the solver."""
+
+    def tell(progress: Progress) -> Any:
+        line(progress)
+        return callback is not None and callback(progress)
+
+    return tell
+
+
 def _attempt(program: Program, solver: Backend, asked: Options) -> Solution:
     """One backend's run, repaired and certified."""
-    start, tol = asked.warm_start, asked.tol
+    start = asked.warm_start  # in the program's terms; `_run` hands it on in the backend's
     raw, point, duals = _run(program, solver, asked)
     if asked.error is not None:
         raise asked.error
     # a tenth of the tolerance buys a sparser network; what the user started from is kept as it is
-    rooms = ((point, 0.1 * tol), (start, 0.0))
+    rooms = ((point, 0.1 * asked.tol), (start, 0.0))
+    return _measured(program, rooms, duals, raw, solver.name, asked)
+
+
+def read_solution(program: Program, path: Any, tol: float) -> Solution:
+    """See `Program.read_solution`."""
+    from .conic.import_solution import import_solution
+
+    asked = Options(number(tol, "tol", above=0))
+    point, duals, message = import_solution(program, path)
+    raw = RawSolution("inaccurate", message=message)
+    return _measured(program, ((point, 0.1 * asked.tol),), duals, raw, Path(path).name, asked)
+
+
+def _measured(
+    program: Program,
+    rooms: tuple[tuple[Vector | None, float], ...],
+    duals: dict[str, Vector] | None,
+    raw: RawSolution,
+    source: str,
+    asked: Options,
+) -> Solution:
+    """The best of the points (each with the relative loss that a sparser one may cost), repaired, with its bound."""
     candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
     best = min(candidates, key=program.objective, default=np.zeros(program.n_variables))
-    certificate = certify(program, best, duals, tol)
+    certificate = certify(program, best, duals, asked.tol)
     objective = program.objective(best)
     gap = relative_gap(objective, certificate.bound)
     return Solution(
         program=program,
-        status=_status(raw.status, gap, tol),
+        status=_status(raw.status, gap, asked.tol),
         objective=objective,
         bound=certificate.bound,
         gap=gap,
@@ -85,8 +124,8 @@ def _attempt(program: Program, solver: Backend, asked: Options) -> Solution:
         dual=certificate.multipliers,
         iterations=raw.iterations,
         time=time.perf_counter() - asked.started,
-        backend=solver.name,
-        tol=tol,
+        backend=source,
+        tol=asked.tol,
         history=asked.history,
         message=raw.message,
     )
@@ -110,7 +149,7 @@ def _joined(attempts: list[Solution], tol: float) -> Solution:
     )
 
 
-def choose(program: Program, backend: Any) -> list[Backend]:
+def choose(program: Program, backend: Any, tol: float) -> list[Backend]:
     """The backend that was asked for, able to take the program, or an error; for "auto" all that are, the first choice first."""
     kinds = program.kinds
     if backend != "auto":
@@ -132,7 +171,7 @@ def choose(program: Program, backend: Any) -> list[Backend]:
         if able and registry.declined(candidate, program) is None:
             out.append(candidate)
     if out:
-        return out
+        return sorted(out, key=lambda candidate: registry.reluctant(candidate, program, tol))
     raise BackendError(f"No installed backend takes {', '.join(sorted(kinds))}; see rm.backends() for what is missing.")
 
 

@@ -48,6 +48,7 @@ CONES = {
     "nonnegative": lambda size: clarabel.NonnegativeConeT(size),
     "second-order": lambda size: clarabel.SecondOrderConeT(size),
     "exponential": lambda size: clarabel.ExponentialConeT(),
+    "semidefinite": lambda size: clarabel.PSDTriangleConeT(int((2 * size) ** 0.5)),
 }
 
 

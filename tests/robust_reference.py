@@ -73,10 +73,10 @@ def strict_optimum(model, X, y, D) -> float:
     return _minimum(model, X, y, G, V + W, cones)
 
 
-def crossing_optimum(model, X, y, active) -> float:
-    """The crossing program, slopes chosen by active (2, 2, P, n): [sign, copy, pattern, sample]."""
+def crossing_optimum(model, X, y, shares) -> float:
+    """The crossing program, slopes chosen by shares (2, 2, P, n): [sign, copy, pattern, sample]."""
     A, r = columns(model, X)
-    P, n = active.shape[2:]
+    P, n = shares.shape[2:]
     slope = getattr(model.network.activation, "slope", 0.0)
     blocks = [[cp.Variable(A.shape[1]) for _ in range(P)] for _ in range(2)]
 
@@ -89,11 +89,11 @@ def crossing_optimum(model, X, y, active) -> float:
             q, slack = 0, 0
             for copy in (0, 1):
                 for i, u in enumerate(blocks[copy]):
-                    on = active[at, copy, i, k]
-                    m = 1.0 if on else slope
+                    e = float(shares[at, copy, i, k])
+                    m = slope + (1 - slope) * e
                     q = q + m * u if copy == at else q - m * u
                     if copy != at:
-                        slack = slack + (1 - slope) * cp.pos(h(u) - A[k] @ u if on else h(u) + A[k] @ u)
+                        slack = slack + (1 - slope) * cp.maximum(e * (h(u) - A[k] @ u), (1 - e) * (h(u) + A[k] @ u))
             G[s].append(A[k] @ q - h(q) - slack)
     return _minimum(model, X, y, G, blocks[0] + blocks[1], [])
 

@@ -207,7 +207,18 @@ def test_report_records_in_the_programs_units():
     (line,) = options.history
     assert (line.iteration, line.objective, line.bound, line.gap) == (3, 10.0, 5.0, 0.5)
     assert math.isnan(line.violation)
+    assert math.isnan(line.time_left)
     assert line.elapsed >= 0
+
+
+def test_report_completes_the_gap_and_the_time_left():
+    options = rm.Options(unit=5.0, time_limit=60.0)
+    options.report(1, objective=2.0, bound=1.5)
+    options.report(2, objective=2.0)
+    first, second = options.history
+    assert first.gap == 0.25
+    assert first.elapsed + first.time_left == pytest.approx(60.0)
+    assert math.isnan(second.gap)
 
 
 def test_report_tells_the_callback_until_it_stops():

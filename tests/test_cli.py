@@ -119,6 +119,58 @@ class TestSolve:
         assert solve("--enumerate", "--backend", "lazy", "--time-limit", "7", "--tol", "1e-3") == 1
         assert (lazy.asked.time_limit, lazy.asked.tol) == (7.0, 1e-3)
 
+    def test_verbose_shows_progress(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert solve("--enumerate", "--verbose", "--time-limit", "100") == 0
+        assert re.match(r"\d+\.\d s \(\d+ s left\), iteration ", capsys.readouterr().err)
+        assert solve("--enumerate") == 0
+        assert capsys.readouterr().err == ""
+
+
+class TestFiles:
+    def test_the_route_through_another_solver(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["export", "model.json", "data.csv", "--out", "p.cbf", "--patterns", "5", "--seed", "3"]) == 0
+        assert "p.cbf, and beside it the .json file" in capsys.readouterr().out
+        program = rm.load_program("p.json")
+        assert program.patterns is not None
+        assert program.patterns.shape[1] == 5
+        solution = program.solve(backend="clarabel")
+        Path("p.sol").write_text("".join(f"{value!r}\n" for value in solution.point.tolist()))
+        assert cli.main(["import", "p.json", "p.sol", "--out", "net.npz", "--tol", "1e-3"]) == 0
+        report = capsys.readouterr().out
+        for part in ("problem", "5 sampled (seed 3)", "read from a file (plain)", "objective", "bound", "neurons", "net.npz"):
+            assert part in report
+        network = rm.load("net.npz")
+        X, y = np.array([[0, 1], [1, 0], [1, 1], [-1, 2]]), np.array([1, 2, -1, 0.5])
+        assert np.isclose(network.objective(MODEL, X, y), solution.objective)
+        assert network.feature_names == ("a", "b")
+
+    def test_a_point_far_off_is_saved_but_exits_1(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["export", "model.json", "data.csv", "--out", "p.mps", "--enumerate", "--cones", "csection"]) == 0
+        assert "CSECTION" in Path("p.mps").read_text()
+        Path("p.sol").write_text("1.0\n" * rm.load_program("p.json").n_variables)
+        assert cli.main(["import", "p.json", "p.sol", "--out", "net.npz"]) == 1
+        assert "tolerance not reached" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["export", "model.json", "data.csv", "--out", "p.lp"], "must end in .cbf"),
+            (["export", "model.json", "data.csv", "--out", "missing/p.cbf"], "missing/p.cbf cannot be written"),
+            (["export", "nothing.json", "data.csv", "--out", "p.cbf"], "nothing.json cannot be read"),
+            (["import", "nothing.json", "p.sol", "--out", "net.npz"], "There is no file nothing.json"),
+            (["import", "model.json", "p.sol", "--out", "net.npz"], "model.json is not the JSON file of an exported program"),
+            (["import", "p.json", "p.sol", "--out", "missing/net.npz"], "missing/net.npz cannot be written"),
+        ],
+    )
+    def test_trouble_is_one_line(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    ) -> None:
+        assert cli.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+        assert sorted(path.name for path in folder.iterdir()) == ["data.csv", "model.json"]
+
 
 @pytest.mark.parametrize(
     ("table", "message"),

@@ -99,13 +99,3 @@ def test_without_scikit_learn_the_error_says_what_to_install(
 def test_bad_options_are_one_line(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
     assert cli.main(["demo", option, value]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("relumodel: ")
-
-
-def test_progress_is_one_line_that_is_removed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with demo.ProgressLine() as progress:
-        progress(rm.Progress(3, gap=0.25, elapsed=1.2))
-    shown = capsys.readouterr().err
-    assert "1 s, iteration 3, the solver's own gap 2.5e-01" in shown
-    assert "\n" not in shown
-    assert shown.endswith("\r")

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-OPTIONAL = {"cvxpy", "torch", "sklearn", "pandas", "matplotlib", "clarabel", "ecos", "scs", "highspy"}
+OPTIONAL = {"cvxpy", "torch", "sklearn", "pandas", "matplotlib", "clarabel", "ecos", "scs", "highspy", "tqdm"}
 
 
 def loaded(statement: str) -> set[str]:

@@ -52,8 +52,12 @@ GOOD = {"network": rm.TwoLayer(rm.ReLU()), "loss": rm.Squared(), "penalty": rm.W
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("network", rm.TwoLayer, r"network must be a TwoLayer, .*; got the class TwoLayer \(add parentheses\)"),
-        ("network", rm.ReLU(), r"network must be a TwoLayer, for example rm.TwoLayer\(rm.ReLU\(\), bias=True\); got ReLU\(\)"),
+        ("network", rm.TwoLayer, r"network must be a DeclaredNetwork, .*; got the class TwoLayer \(add parentheses\)"),
+        (
+            "network",
+            rm.ReLU(),
+            r"network must be a DeclaredNetwork, for example rm.TwoLayer\(rm.ReLU\(\), bias=True\); got ReLU\(\)",
+        ),
         ("loss", rm.Hinge, r"loss must be a Loss, .*; got the class Hinge \(add parentheses\)"),
         ("loss", "hinge", r"loss must be a Loss, for example rm.Hinge\(\) or rm.Squared\(\); got 'hinge'"),
         ("penalty", rm.WeightDecay, r"penalty must be a Penalty, .*; got the class WeightDecay \(add parentheses\)"),

@@ -44,3 +44,23 @@ def test_bad_beta(make):
         with pytest.raises(rm.InputTypeError, match="beta must be a number; got"):
             make(beta)
     assert make(0).beta == 0
+
+
+@every_penalty
+def test_norms_are_the_cheapest_squares(penalty) -> None:
+    rng = np.random.default_rng(0)
+    blocks = np.vstack([rng.standard_normal((5, 3)), np.zeros((1, 3)), [[0.0, 2.0, 0.0]]])
+    factors = penalty.unfold(blocks)
+    assert np.allclose(penalty.fold(factors), blocks)
+    assert np.allclose((factors**2).sum(axis=1) / 2, penalty.norms(blocks))
+    any_factors = rng.standard_normal((50, factors.shape[1]))
+    assert (penalty.norms(penalty.fold(any_factors)) <= (any_factors**2).sum(axis=1) / 2 + 1e-12).all()
+
+
+@every_penalty
+def test_gradients_are_pulled_back(penalty) -> None:
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((4, penalty.unfold(np.ones((4, 3))).shape[1]))
+    towards, direction, step = rng.standard_normal((4, 3)), rng.standard_normal(z.shape), 1e-6
+    change = (towards * (penalty.fold(z + step * direction) - penalty.fold(z - step * direction))).sum() / (2 * step)
+    assert np.isclose((penalty.pull(z, towards) * direction).sum(), change)

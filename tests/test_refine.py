@@ -37,6 +37,8 @@ def test_the_certified_objective_never_rises(perturbation, loss):
         assert better.objective <= solution.objective
         # already at the point it starts from, before anything is solved
         assert better.program.objective(solution.point) <= solution.objective * (1 + 1e-12)
+        # where it is worth what the network's own certificate says
+        assert better.program.objective(solution.point) == pytest.approx(solution.network().objective(model, X, y), rel=1e-9)
         assert better.status == "optimal"
         assert better.network().objective(model, X, y) <= better.objective * (1 + 1e-6)
         np.testing.assert_array_equal(better.program.patterns, program.patterns)
@@ -48,9 +50,9 @@ def test_a_refined_program_is_the_one_with_its_slopes():
     model = model_of(rm.Absolute(reduction="sum"), rm.LInf(0.1))
     X, y = product(model.loss, n=10)
     solution = rm.refine(model.compile(X, y, patterns=rm.SamplePatterns(2)).solve(), rounds=2)
-    active = solution.program.term("loss").map.active
-    assert not (active == active[:1, :1]).all()
-    assert solution.objective == pytest.approx(crossing_optimum(model, X, y, active), rel=1e-6)
+    shares = solution.program.term("loss").map.shares
+    assert ((shares > 0) & (shares < 1)).any()
+    assert solution.objective == pytest.approx(crossing_optimum(model, X, y, shares), rel=1e-6)
 
 
 def test_it_stops_when_a_round_gains_nothing():
@@ -66,16 +68,16 @@ def test_zero_blocks_keep_their_slopes_and_stable_ones_take_their_side():
     X, y = example(model, n=6)
     program = model.compile(X, y, patterns=rm.SamplePatterns(3))
     P, n = program.patterns.shape[1], 6
-    old = program.term("loss").map.active
+    old = program.term("loss").map.shares
     np.testing.assert_array_equal(improved(program, np.zeros(program.n_variables)), old)
     point = np.zeros(program.n_variables)
     point[:3] = [0.0, 0.0, -1.0]  # the first block is inactive on every sample
     point[2 * P * 3] = 0.0
-    active = improved(program, point)
+    shares = improved(program, point)
     for side, samples in enumerate((y > 0, y < 0)):
-        assert not active[side, 0, 0, samples].any()
-        np.testing.assert_array_equal(active[side, 0, 0, ~samples], old[side, 0, 0, ~samples])
-        np.testing.assert_array_equal(active[side].reshape(2 * P, n)[1:], old[side].reshape(2 * P, n)[1:])
+        assert not shares[side, 0, 0, samples].any()
+        np.testing.assert_array_equal(shares[side, 0, 0, ~samples], old[side, 0, 0, ~samples])
+        np.testing.assert_array_equal(shares[side].reshape(2 * P, n)[1:], old[side].reshape(2 * P, n)[1:])
 
 
 def test_the_xor_of_the_notes():

@@ -10,6 +10,7 @@ import relumodel as rm
 from data_strategies import LOSS_AND_PENALTY, MODELS, example, label, problems
 from relumodel import backend as registry
 from relumodel.solution import STATUSES
+from relumodel.solve import choose
 
 EVERY = frozenset(registry.CAPABILITIES)
 
@@ -406,11 +407,30 @@ def test_auto_goes_on_with_the_next_backend_where_the_first_misses_the_gap(monke
     assert alone.bound <= solution.objective
 
 
+class Choosy(Weak):
+    """Declines everything, or is reluctant."""
+
+    name = "choosy"
+
+    def declines(self, problem):
+        return "it is not in the mood"
+
+
+class Reluctant(Weak):
+    def reluctant(self, problem, tol):
+        return tol < 1e-2
+
+
 def test_a_backend_that_declines_is_named_with_those_that_do_not():
-    model = rm.Model(rm.TwoLayer(rm.ReLU(), True), rm.Hinge(), rm.WeightDecay(0.1), rm.LInf(0.01))
-    program = model.compile(np.array([[1.0], [-1.0]]), [1, -1], patterns=rm.EnumeratePatterns())
     with pytest.raises(
-        rm.BackendError, match=r"'admm' cannot take this program: .*without perturbation.*Backends that can: .*clarabel"
+        rm.BackendError, match=r"'choosy' cannot take this program: it is not in the mood. Backends that can: .*clarabel"
     ):
-        program.solve(backend="admm")
-    assert program.solve().backend == "clarabel"
+        compiled().solve(backend=Choosy())
+
+
+def test_auto_asks_a_reluctant_backend_last(monkeypatch):
+    monkeypatch.setattr("relumodel.solve.AUTO", ("weak", "clarabel"))
+    monkeypatch.setattr("relumodel.backend._registered", {"weak": Reluctant()})
+    assert choose(compiled(), "auto", 1e-1)[0].name == "weak"
+    assert choose(compiled(), "auto", 1e-6)[-1].name == "weak"
+    assert compiled().solve().message == compiled().solve(backend="clarabel").message

@@ -268,7 +268,7 @@ def test_missing_capabilities_are_skipped_by_name():
 
 
 def test_without_quadratics_cones_are_tried_instead():
-    report = check_backend(Wrapped(supports={"zero", "nonnegative", "second-order", "exponential"}), only=QUICK)
+    report = check_backend(Wrapped(supports={"zero", "nonnegative", "second-order", "exponential", "semidefinite"}), only=QUICK)
     assert [outcome.name for outcome in report.skipped] == ["quadratic_objective"]
 
 

@@ -1,16 +1,21 @@
-"""Backend "admm": the native engine."""
+"""Backend "admm": the native engine, an interior point where its matrices fit and ADMM where they do not."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
-from relumodel.backend import Options, Program, RawSolution
+from relumodel.backend import BackendError, Options, Program, RawSolution
 
+from .first_order import ITERATIONS, PRECISIONS, bytes_needed
+from .first_order import solve as splitting
+from .images import unknown_map
 from .interior_point import Measure
 from .linear_algebra import Gram
+from .normal_system import STEPS
 from .pricing import part, price
 from .scaled import Scaled, scaled, unknown_term
 from .working_set import Answer, WorkingSet
@@ -18,47 +23,105 @@ from .working_set import Answer, WorkingSet
 #: The interior point is asked for this share of the gap; the rest is for the repair of the point and for dropped blocks.
 SHARE = 0.2
 
+#: Operations of one interior-point iteration beyond which ADMM is the method: some twenty such iterations take minutes.
+HEAVY = 3e11
+
+#: Conic solvers prove small gaps of perturbed programs sooner, up to about this many entries of their matrices.
+SMALL = 5e6
+
+METHODS = ("interior point", "admm")
+
 
 class AdmmBackend:
-    """Two-layer programs by their structure: a working set of blocks and a primal-dual interior point."""
+    """Two-layer programs by their structure: a working set of blocks and a primal-dual interior point, or ADMM."""
 
     name = "admm"
     accepts = Program
     supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "quadratic"}
-    options: ClassVar[dict[str, str]] = {"max_iter": "largest number of interior-point iterations (200)"}
+    options: ClassVar[dict[str, str]] = {
+        "method": '"interior point" or "admm"; chosen by size when left out',
+        "max_iter": f"largest number of iterations (200 of the interior point, {ITERATIONS} of ADMM)",
+        "dtype": f"precision of ADMM: {' or '.join(PRECISIONS)} (float64)",
+        "cg_steps": f"steps of conjugate gradients in one iteration of ADMM ({STEPS})",
+    }
 
     def declines(self, problem: Program) -> str | None:
         """Why it cannot take a program: a term it does not know, or more memory than there is."""
-        unknown = unknown_term(problem)
+        unknown = unknown_map(problem)
         if unknown is not None:
-            return f"it takes two-layer programs without perturbation, and does not know {unknown}"
-        n, N = problem.term("loss").map.shape
-        # the coupling matrix in both precisions and its factor, and a few copies of what is per block and sample
-        needed = 20 * min(n, N) ** 2 + 8 * 8 * problem.n_constraints
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+            return f"it takes two-layer programs, and does not know {unknown}"
+        needed, available = bytes_needed(problem), _memory()
         if needed > 0.7 * available:
             return f"it would need about {needed / 2**30:.0f} GiB of the machine's {available / 2**30:.0f}"
         return None
 
+    def reluctant(self, problem: Program, tol: float) -> bool:
+        """Whether another backend that can take the program is likely to be faster."""
+        entries = problem.terms[0].map.shape[1] * len(problem.terms[0].map.X)  # type: ignore[attr-defined]
+        return unknown_term(problem) is not None and entries <= SMALL
+
     def solve(self, problem: Program, options: Options) -> RawSolution:
-        units = scaled(problem)
-        gram = Gram(units.X)
-        with options.catching_interrupt():
-            at_zero = _zero(units, gram)
-            if at_zero is not None:
-                return at_zero
+        method, why = _method(problem, options)
+        answer = splitting(problem, options) if method == "admm" else _interior(problem, options)
+        return replace(answer, message=answer.message + why)
 
-            def watch(k: int, m: Measure) -> bool:
-                f0 = units.f0
-                return options.report(k, f0 * m.objective, f0 * m.bound, gap=m.gap, violation=m.violation)
 
-            limit = int(options.extra.get("max_iter", 200))
-            answer = WorkingSet(units, gram, SHARE * options.tol, limit, watch).solve()
-        status = "solved" if answer.solved else options.stopped or "inaccurate"
-        dual = units.dual(answer.q, answer.multipliers)
-        return RawSolution(
-            status, units.point(answer.u), dual, units.f0 * answer.objective, answer.iterations, _message(units, answer)
-        )
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _method(problem: Program, options: Options) -> tuple[str, str]:
+    """What to solve with, and why, for the message."""
+    asked = options.extra.get("method")
+    if asked is not None and asked not in METHODS:
+        raise BackendError(f"method must be {' or '.join(map(repr, METHODS))}; got {asked!r}.")
+    obstacle = _obstacle(problem)
+    if asked == "interior point" and obstacle is not None and obstacle.startswith("it "):
+        raise BackendError(f"The interior point cannot take this program: {obstacle}. Use method='admm'.")
+    if asked is not None:
+        return asked, ""
+    if obstacle is not None:
+        return "admm", f"; no interior point, since {obstacle}"
+    precise = [name for name in ("dtype", "cg_steps") if name in options.extra]
+    if precise:
+        return "admm", f"; no interior point, since it has no option {precise[0]}"
+    return "interior point", ""
+
+
+def _obstacle(problem: Program) -> str | None:
+    """Why the interior point is not the method for a program; begins with "it" where it cannot take it at all."""
+    unknown = unknown_term(problem)
+    if unknown is not None:
+        return f"it does not know {unknown}"
+    n, N = problem.term("loss").map.shape
+    # the coupling matrix in both precisions and its factor, and a few copies of what is per block and sample
+    needed = 20 * min(n, N) ** 2 + 8 * 8 * problem.n_constraints
+    if needed > 0.7 * _memory():
+        return f"it would need about {needed / 2**30:.0f} GiB of the machine's {_memory() / 2**30:.0f}"
+    P, d = problem.term("loss").map.mask.shape[0], problem.term("loss").map.X.shape[1]  # type: ignore[attr-defined]
+    work = 2.0 * min(n, P * d) * n * P * d
+    if work > HEAVY:
+        return f"one of its iterations would take about {work:.0e} operations"
+    return None
+
+
+def _interior(problem: Program, options: Options) -> RawSolution:
+    units = scaled(problem)
+    gram = Gram(units.X)
+    with options.catching_interrupt():
+        at_zero = _zero(units, gram)
+        if at_zero is not None:
+            return at_zero
+
+        def watch(k: int, m: Measure) -> bool:
+            f0 = units.f0
+            return options.report(k, f0 * m.objective, f0 * m.bound, gap=m.gap, violation=m.violation)
+
+        limit = int(options.extra.get("max_iter", 200))
+        answer = WorkingSet(units, gram, SHARE * options.tol, limit, watch).solve()
+    status = "solved" if answer.solved else options.stopped or "inaccurate"
+    dual = units.dual(answer.q, answer.multipliers)
+    return RawSolution(status, units.point(answer.u), dual, units.f0 * answer.objective, answer.iterations, _message(units, answer))
 
 
 def _message(units: Scaled, answer: Answer) -> str:

@@ -109,7 +109,7 @@ class BlockNewton:
         else:
             H += (kappa * norms.rank_one)[:, None, None] * norms.w1[:, :, None] * norms.w1[:, None, :]
             diagonal += (kappa * (1 + share))[:, None]
-        diagonal += self.rho + (1e-16 * d * diagonal.max(axis=1))[:, None]
+        diagonal += self.rho + 1e-16 * d * diagonal
         return H
 
     def times(self, du: Matrix, dU: Matrix) -> Matrix:
@@ -146,14 +146,13 @@ class BlockNewton:
         head, body = self.square()
         self.aim(-self.state.s * self.state.a, -head, -body, dual, primal)
 
-    def corrected(self, towards: float | Matrix, ahead: State, dual: Matrix, primal: Matrix) -> None:
-        """Aim at complementarity `towards`, with Mehrotra's second-order term from the affine direction."""
-        state = self.state
-        head, body = self.square()
+    def corrected(self, cones: float | Matrix, norms: float | Matrix, ahead: State, dual: Matrix, primal: Matrix) -> None:
+        """Aim at complementarity `cones` of (s, a) and `norms` of the norms, numbers or columns (B, 1), with Mehrotra's
+        second-order term from the affine direction."""
+        state, (head, body) = self.state, self.square()
         first, second = product(self.norms.inverse(ahead.t, self.rows(ahead.u)), self.norms.forward(self.rows(ahead.y)))
-        target = np.broadcast_to(towards, (len(state.u), 1))
-        heads = np.repeat(target.reshape(-1), len(state.t) // len(state.u))
-        self.aim(-state.s * state.a + target - ahead.s * ahead.a, heads - head - first, -body - second, dual, primal)
+        heads = np.repeat(np.broadcast_to(norms, (len(state.u), 1)).reshape(-1), len(state.t) // len(state.u))
+        self.aim(-state.s * state.a + cones - ahead.s * ahead.a, heads - head - first, -body - second, dual, primal)
 
     def square(self) -> tuple[Vector, Matrix]:
         scaled = (self.norms.head, self.norms.body)

@@ -38,6 +38,11 @@ ROUGH = 0.1
 #: Above this gap the coupling matrix is formed in float32.
 COARSE = 1e-4
 
+#: The central path is weighted: a pair (s, a) of the B n cone rows aims at mu, a pair of the B norms at n^SHARING mu, a pair
+#: of the n samples' intervals at B^SHARING mu. With equal targets the many rows of the cones force q and y against their
+#: boundaries long before they are near their final values, and steps become short.
+SHARING = 0.75
+
 #: What is added to the curvature of a sample, as a share of its weight's inverse; refinement takes it out again.
 SOFT = 1e-10
 
@@ -93,17 +98,20 @@ class InteriorPoint:
         loss = problem.loss
         self.has_high = np.isfinite(loss.high[0])
         self.has_low = np.isfinite(loss.low[0])
+        self.norm_weight = max(1, blocks.side.shape[1]) ** SHARING
+        self.loss_weight = blocks.count**SHARING
 
     def start(self) -> Iterate:
         """u = 0, everything else near the central path of a complementarity of `small` / (100 blocks)."""
         problem, blocks, loss = self.problem, self.blocks, self.problem.loss
         B, d = blocks.count, self.gram.X.shape[1]
         slope = loss.slope(np.zeros(len(loss.tau)))
-        gauge = float(problem.gauges((blocks.mask * slope) @ self.gram.X).max())
+        # in the metric of equal columns: the cones' multipliers will cancel what large columns have too much
+        gauge = float(problem.gauges((blocks.mask * slope) @ self.gram.X / problem.columns).max())
         q = loss.inside(loss.inside(slope, 0.1) * min(1.0, 2.0 / gauge), 1e-3)
         small = self._small(slope / max(1.0, gauge))
         t = np.full(B * d // problem.group, small / B)
-        s = np.full(blocks.side.shape, 0.03 * small / B)
+        s = np.full(blocks.side.shape, 0.1 * small / B)
         mu = 0.01 * small / B
         state = State(np.zeros((B, d)), t, s, mu / s, np.zeros((B, d)))
         lack = -loss.conjugate_slopes(q)[0]
@@ -168,10 +176,11 @@ class InteriorPoint:
         ahead = system.direction(-at.h * pairs.high * self.has_high, -at.l * pairs.low * self.has_low)
         alpha = min(1.0, *self._longest(at, pairs, ahead))
         towards = (1 - alpha) ** 3 * mu
-        newton.corrected(towards, ahead.state, forward.dual, forward.primal)
+        newton.corrected(towards, self.norm_weight * towards, ahead.state, forward.dual, forward.primal)
+        at_ends = self.loss_weight * towards
         ahead = system.direction(
-            (towards - at.h * pairs.high + ahead.h * ahead.q) * self.has_high,
-            (towards - at.l * pairs.low - ahead.l * ahead.q) * self.has_low,
+            (at_ends - at.h * pairs.high + ahead.h * ahead.q) * self.has_high,
+            (at_ends - at.l * pairs.low - ahead.l * ahead.q) * self.has_low,
         )
         primal, dual = (min(1.0, FRACTION * alpha) for alpha in self._longest(at, pairs, ahead))
         state = State(*vars(at.state).values())
@@ -208,9 +217,9 @@ class Forward:
         self.dual = self.pull - state.y
         high, low = solver._ends(at.q)
         total = state.complementarity().sum() + float(at.h @ high) + float(at.l @ low)
-        count = state.products * len(state.u) + (solver.has_high + solver.has_low) * len(at.q)
+        ends = (solver.has_high + solver.has_low) * len(at.q)
         self.total = total
-        self.mu = total / count
+        self.mu = total / (state.s.size + solver.norm_weight * len(state.t) + solver.loss_weight * ends)
 
     def measure(self) -> Measure:
         """Objective, bound, violation: all exact at (u, q, a), whatever the residuals."""
@@ -218,8 +227,17 @@ class Forward:
         norms = np.sqrt(dots(rows := u.reshape(-1, problem.group), rows)).sum()
         gauge = float(problem.gauges(self.pull).max())
         bound = -problem.loss.conjugate(self.at.q / max(1.0, gauge))
-        violation = max(0.0, -float(self.signed.min(initial=0.0)))
+        violation = self._violation()
         return Measure(problem.loss.value(self.p) + float(norms), bound, violation)
+
+    def _violation(self) -> float:
+        """The largest violation of a block as a share of its largest row, times the block's norm: what a repair may cost."""
+        if not self.signed.shape[1]:
+            return 0.0
+        low, high = self.signed.min(axis=1), self.signed.max(axis=1)
+        out = low < 0
+        size = np.sqrt(dots(self.at.state.u, self.at.state.u))
+        return float((np.minimum(1.0, -low[out] / np.maximum(high[out], 1e-300)) * size[out]).max(initial=0.0))
 
 
 class Pairs:

@@ -131,7 +131,7 @@ def pattern_roots(blocks: Blocks, factors: Stack) -> tuple[Stack, Matrix]:
         one, two = factors[first[twice]], factors[first[twice] + 1]
         total = np.matmul(one.transpose(0, 2, 1), one) + np.matmul(two.transpose(0, 2, 1), two)
         diagonal = np.einsum("bii->bi", total)
-        diagonal += 1e-15 * diagonal.sum(axis=1, keepdims=True)
+        diagonal += 1e-15 * total.shape[1] * diagonal
         roots[twice] = np.linalg.cholesky(total).transpose(0, 2, 1)
     return roots, blocks.mask[first]
 

@@ -128,7 +128,8 @@ class _Batch:
         newton.affine(dual, primal)
         ahead = self._direction(newton)
         alpha = np.minimum(1.0, np.minimum(*state.longest(ahead)))
-        newton.corrected(((1 - alpha) ** 3 * mu)[:, None], ahead, dual, primal)
+        towards = ((1 - alpha) ** 3 * mu)[:, None]
+        newton.corrected(towards, towards, ahead, dual, primal)
         ahead = self._direction(newton)
         alpha = np.minimum(1.0, FRACTION * np.minimum(*state.longest(ahead)))[:, None]
         state.step(ahead, alpha, alpha)

@@ -5,8 +5,8 @@ With f0 the loss at zero and beta the penalty strength, u = (f0 / beta) u' and d
     min over u'   loss(p) / f0 + sum_b |u'_b|,     p = sum_b F_b u'_b,   G_b u'_b >= 0,
 
 where F_b = diag(mask_b) X carries f0 / beta, the sign of the copy and the signs sigma of the samples, and the rows of
-G_b = diag(side_b) X have norm one. The optimum lies in [0, 1], multipliers of the cones are of the order of one, and the
-dual constraint of a block is |F_b'q - G_b'a|_* <= 1.
+G_b = diag(side_b) X have norm one in the metric of equal columns. The optimum lies in [0, 1], multipliers of the cones are of
+the order of one, and the dual constraint of a block is |F_b'q - G_b'a|_* <= 1.
 """
 
 from __future__ import annotations
@@ -45,13 +45,14 @@ class Blocks:
 class Scaled:
     """The program in engine units; rows of X that are zero are left out (their predictions are zero whatever u is).
 
-    X : (n, d).  masks : (P, n) the layer's factors.  sides : (P, n) +-1, or None.  signs : (C,).
+    X : (n, d).  columns : (d,) the sizes of its columns, see _column_sizes.  masks : (P, n) the layer's factors.  sides : (P, n) +-1, or None.  signs : (C,).
     group : entries a norm takes together, d or 1.  f0, beta : what the units were made of.
     """
 
     program: Program
     live: NDArray[np.bool_]
     X: Matrix
+    columns: Vector
     row_norms: Vector
     masks: NDArray
     sides: NDArray | None
@@ -116,7 +117,8 @@ def scaled(program: Program) -> Scaled:
     loss, penalty, cones = _terms(program)
     function, layer = loss.function, loss.map
     X = layer.X
-    row_norms = np.linalg.norm(X, axis=1)
+    columns = _column_sizes(X)
+    row_norms = np.linalg.norm(X / columns, axis=1)
     live = row_norms > 0
     f0 = float((function.weights * function.loss.value(function.tau))[live].sum())
     sides = None if cones is None else cones.map.mask[:, live]
@@ -128,6 +130,7 @@ def scaled(program: Program) -> Scaled:
         program=program,
         live=live,
         X=np.ascontiguousarray(X[live]),
+        columns=columns,
         row_norms=row_norms[live],
         masks=layer.mask[:, live],
         sides=sides,
@@ -138,6 +141,15 @@ def scaled(program: Program) -> Scaled:
         f0=f0,
         beta=beta,
     )
+
+
+def _column_sizes(X: Matrix) -> Vector:
+    """The norms of the columns over their geometric mean, one for zero columns. Where columns differ by orders of magnitude, the
+    weights of the large ones are small in the end, so this is the metric in which the rows of the cones compare."""
+    sizes = np.linalg.norm(X, axis=0)
+    some = sizes > 0
+    sizes[some] /= np.exp(np.log(sizes[some]).mean()) if some.any() else 1.0
+    return np.where(some, sizes, 1.0)
 
 
 def unknown_term(program: Program) -> str | None:

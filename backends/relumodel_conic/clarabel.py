@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from relumodel.backend import ConicForm, Options, RawSolution, package_missing
+from relumodel.program.semidefinite import order_of
 
 STATUS = {
     "Solved": "solved",
@@ -27,11 +28,12 @@ STALLED = ("AlmostSolved", "InsufficientProgress", "NumericalError")
 
 
 class ClarabelBackend:
-    """Rows b - A x in cones, exponential cones (x, y, z) with y exp(x / y) <= z: both are Clarabel's own conventions."""
+    """Rows b - A x in cones, exponential cones (x, y, z) with y exp(x / y) <= z: and semidefinite ones as
+    scaled upper triangles by columns: all are Clarabel's own conventions."""
 
     name = "clarabel"
     accepts = ConicForm
-    supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "quadratic"}
+    supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "semidefinite", "quadratic"}
     options: ClassVar[dict[str, str]] = {
         "max_iter": "largest number of interior-point iterations (200)",
         "max_threads": "threads of the linear solver (0: its choice)",
@@ -109,5 +111,6 @@ def _cones(problem: ConicForm, clarabel: Any) -> list[Any]:
         "nonnegative": clarabel.NonnegativeConeT,
         "second-order": clarabel.SecondOrderConeT,
         "exponential": lambda size: clarabel.ExponentialConeT(),
+        "semidefinite": lambda size: clarabel.PSDTriangleConeT(order_of(size)),
     }
     return [make[cone.kind](cone.size) for cone in problem.cones]

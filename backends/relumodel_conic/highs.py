@@ -111,7 +111,7 @@ def _pass_model(solver: Any, problem: ConicForm, highspy: Any) -> None:
     if Q.nnz and done != highspy.HighsStatus.kError:
         done = solver.passHessian(variables, Q.nnz, triangular, Q.indptr.astype(whole), Q.indices.astype(whole), Q.data)
     if done == highspy.HighsStatus.kError:
-        raise BackendError("HiGHS does not take the problem; solve with verbose=True to see what it says.")
+        raise BackendError("HiGHS does not take the problem; solve with verbose='solver' to see what it says.")
 
 
 def _listen(solver: Any, problem: ConicForm, options: Options, highspy: Any) -> None:

@@ -1,6 +1,7 @@
 """SCS: a first-order splitting solver with a factorisation kept throughout (O'Donoghue et al. 2016, 2021).
 
-Our form is SCS's: rows b - A x in cones, exponential cones (x, y, z) with y exp(x / y) <= z, P as its upper triangle.
+Our form is SCS's: rows b - A x in cones, exponential cones (x, y, z) with y exp(x / y) <= z, P as its upper triangle. Only
+semidefinite cones differ: in SCS they come before exponential ones, and list the lower triangle by columns.
 SCS calls nobody while it runs, so it runs in short stretches, each continuing from the one before.
 """
 
@@ -13,9 +14,11 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from relumodel.backend import ConicForm, Options, RawSolution, package_missing
+from relumodel.program.semidefinite import order_of
 
 SOLVED, FAILED, STOPPED_BY_SIGNAL = 1, -4, -5
 INFEASIBLE, UNBOUNDED = -2, -1
@@ -34,7 +37,7 @@ class ScsBackend:
 
     name = "scs"
     accepts = ConicForm
-    supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "quadratic"}
+    supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "semidefinite", "quadratic"}
     options: ClassVar[dict[str, str]] = {
         "max_iters": "largest number of iterations (200000)",
         "eps_abs": "absolute tolerance on residuals and gap (0.01 tol)",
@@ -57,10 +60,14 @@ class ScsBackend:
 
         settings = _settings(options)
         limit = settings.pop("max_iters")
-        data = {"P": sparse.triu(problem.P, format="csc"), "A": problem.A, "b": problem.b, "c": problem.c}
+        rows = _row_order(problem)
+        A, b = (problem.A, problem.b) if rows is None else (problem.A[rows], problem.b[rows])
+        data = {"P": sparse.triu(problem.P, format="csc"), "A": A, "b": b, "c": problem.c}
         solver = scs.SCS(data, _cones(problem), max_iters=min(STRETCH, limit), **settings)
         with options.catching_interrupt():
             answer, total = _run(solver, problem, options, limit)
+        if rows is not None:
+            answer["y"] = _undone(answer["y"], rows)
         return _raw(answer, problem, options, total)
 
 
@@ -129,4 +136,25 @@ def _cones(problem: ConicForm) -> dict[str, Any]:
         "l": sum(problem.sizes("nonnegative")),
         "q": problem.sizes("second-order"),
         "ep": len(problem.sizes("exponential")),
+        "s": [order_of(size) for size in problem.sizes("semidefinite")],
     }
+
+
+def _row_order(problem: ConicForm) -> NDArray[np.intp] | None:
+    """For every row as SCS wants it the row of the form, or None where they are the same."""
+    sizes = problem.sizes("semidefinite")
+    if not sizes:
+        return None
+    order, exponential = np.arange(len(problem.b)), problem.rows("exponential")
+    starts = exponential.stop + np.cumsum([0, *sizes[:-1]])
+    # entry (i, j), i >= j, of the lower triangle by columns is (j, i) of the upper one
+    columns, rows = zip(*(np.triu_indices(order_of(size)) for size in sizes), strict=True)
+    inside = [start + i * (i + 1) // 2 + j for start, i, j in zip(starts, rows, columns, strict=True)]
+    return np.concatenate([order[: exponential.start], *inside, order[exponential]])
+
+
+def _undone(y: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """A vector on the rows of SCS, on those of the form."""
+    out = np.empty_like(y)
+    out[rows] = y
+    return out

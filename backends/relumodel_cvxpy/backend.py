@@ -62,7 +62,7 @@ class CvxpyBackend:
 
     name = "cvxpy"
     accepts = Program
-    supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "quadratic"}
+    supports: ClassVar[set[str]] = {"zero", "nonnegative", "second-order", "exponential", "semidefinite", "quadratic"}
     options: ClassVar[dict[str, str]] = {
         "solver": "any that CVXPY has installed (CLARABEL)",
         "solver_options": "a dictionary handed to that solver ({})",

@@ -21,7 +21,8 @@ from relumodel.backend import Program
 from relumodel.program.functions import Function, SampleLoss
 from relumodel.program.maps import Identity, LinearMap
 from relumodel.program.program import Term
-from relumodel.program.rows import EXPONENTIAL, NONNEGATIVE, ZERO, ConicRows, Rows
+from relumodel.program.rows import EXPONENTIAL, NONNEGATIVE, SEMIDEFINITE, ZERO, ConicRows, Rows
+from relumodel.program.semidefinite import order_of, svec, triangle
 
 Vector = NDArray[np.float64]
 
@@ -182,6 +183,12 @@ def _constraints(piece: Rows, inside: Any) -> list[tuple[Any, cp.Constraint]]:
         at = [starts, starts + 1, starts + 2]
         return [(np.concatenate(at), cp.ExpCone(*(inside(piece, index) for index in at)))]
     out: list[tuple[Any, cp.Constraint]] = []
+    if piece.kind == SEMIDEFINITE:
+        whole = inside(piece, every)
+        for start, size in zip(starts, piece.sizes, strict=True):
+            index = np.arange(start, start + size)
+            out.append((index, _square(whole[index], order_of(size)) >> 0))
+        return out
     for size in sorted(set(piece.sizes)):  # second-order cones of one size stand side by side
         heads = starts[np.asarray(piece.sizes) == size]
         tails = (heads[:, None] + np.arange(1, size)).ravel()
@@ -190,11 +197,23 @@ def _constraints(piece: Rows, inside: Any) -> list[tuple[Any, cp.Constraint]]:
     return out
 
 
+def _square(entries: cp.Expression, order: int) -> cp.Expression:
+    """The symmetric matrix whose svec the entries are."""
+    row, column, factor = triangle(order)
+    at = np.concatenate([row + order * column, column + order * row])
+    which, values = np.tile(np.arange(len(row)), 2), np.tile(1 / factor, 2)
+    values[len(row) :][row == column] = 0.0  # a diagonal entry has one place
+    spread = sparse.csr_array((values, (at, which)), shape=(order * order, len(row)))
+    return cp.reshape(cp.Constant(spread) @ entries, (order, order), order="F")
+
+
 def _dual_value(constraint: cp.Constraint) -> Vector | None:
     """The multiplier z of a constraint, flat, in the order of its rows."""
     value = constraint.dual_value
     parts = value if isinstance(value, list | tuple) else [value]
     if any(part is None for part in parts):
         return None
+    if isinstance(constraint, cp.constraints.PSD):
+        return svec(0.5 * (parts[0] + parts[0].T))
     flat = np.concatenate([np.asarray(part, dtype=np.float64).ravel(order="F") for part in parts])
     return -flat if isinstance(constraint, cp.constraints.Equality | cp.constraints.Zero) else flat

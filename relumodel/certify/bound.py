@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..program import unit_neurons
 from ..program.crossing import SupportEpigraph
-from ..program.functions import Norm
+from ..program.functions import Linear, Norm
 from ..program.program import Program, Term
 from .tighten import tighten
 
@@ -65,6 +66,8 @@ def gradients(program: Program, point: Vector) -> dict[str, Vector]:
 
 def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoint:
     carrier, penalty = program.term("penalty"), program.term("penalty").function
+    if isinstance(penalty, Linear):
+        return _feasible_on_matrices(program, duals)
     assert isinstance(penalty, Norm)
     others = [t for t in program.terms if t is not carrier]
     q = {t.name: t.function.project_dual(duals[t.name]) for t in others}
@@ -77,17 +80,37 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
         rest = _rest(program, q)  # afresh: the rest before may have been so large that little of its digits is left
         gauge = penalty.dual_gauge(carrier.map.forward(rest))
 
+    scale, value = _scaled(others, q, gauge)
+    multipliers = {t.name: scale * q[t.name] for t in others}
+    multipliers[carrier.name] = scale * carrier.map.forward(rest)
+    return DualPoint(value, multipliers)
+
+
+def _feasible_on_matrices(program: Program, duals: dict[str, Vector]) -> DualPoint:
+    """The same for polynomial networks: a linear penalty, semidefinite cones and trace conditions carry the rest together."""
+    loss, beta = program.term("loss"), program.model.penalty.beta
+    q = {"loss": loss.function.project_dual(duals["loss"])}
+    rest = -loss.map.adjoint(q["loss"])
+    if not np.isfinite(rest).all():
+        q, rest = {"loss": np.zeros_like(q["loss"])}, np.zeros_like(rest)
+    price = unit_neurons.price(rest)
+    gauge = price / beta if beta > 0 else np.inf if price > 0 else 0.0
+    scale, value = _scaled([loss], q, gauge)
+    return DualPoint(value, {"loss": scale * q["loss"], **unit_neurons.completed(program, rest, scale)})
+
+
+def _scaled(terms: list[Term], q: dict[str, Vector], gauge: float) -> tuple[float, float]:
+    """The best scale of the multipliers q, out of those that the penalty carries, and the bound there."""
+
     def value(scale: float) -> float:
-        return 0.0 - float(sum(t.function.conjugate(scale * q[t.name]) for t in others))
+        return 0.0 - float(sum(t.function.conjugate(scale * q[t.name]) for t in terms))
 
     # a hair below 1 / gauge, so that rounding in the gauge cannot make the point infeasible
     limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
-    if limit > 1 and not _in_domains(others, q, limit):
+    if limit > 1 and not _in_domains(terms, q, limit):
         limit = 1.0
-    scale = _best_scale(value, limit)
-    multipliers = {t.name: scale * q[t.name] for t in others}
-    multipliers[carrier.name] = scale * carrier.map.forward(rest)
-    return DualPoint(value(scale), multipliers)
+    scale = best_scale(value, limit)
+    return scale, value(scale)
 
 
 def _rest(program: Program, q: dict[str, Vector]) -> Vector:
@@ -107,7 +130,7 @@ def _in_domains(terms: list[Term], q: dict[str, Vector], scale: float) -> bool:
     return all(np.array_equal(t.function.project_dual(scale * q[t.name]), scale * q[t.name]) for t in terms)
 
 
-def _best_scale(value: Callable[[float], float], limit: float) -> float:
+def best_scale(value: Callable[[float], float], limit: float) -> float:
     """The scale in [0, limit] with the largest value (concave); the ends are tried exactly."""
     from scipy.optimize import minimize_scalar  # here, because it costs as much to import as all the rest
 

@@ -3,16 +3,16 @@
 For a sample x and a sign s, min over delta of s f(x + delta) is bounded from below by a line for every neuron: with
 t = (x + delta).b, which stays within [L, U] = x.b -+ h(b), and b = |a| u,
 
-    up    (the neuron pushes s f up)      value >= m t - c          down  (it pushes s f down)      value <= m t + c
+    up    (the neuron pushes s f up)      value >= m t              down  (it pushes s f down)      value <= m t + c
 
 The lines add up before the worst delta is taken, so with q = sum_up m b - sum_down m b
 
     G = x.q - h(q) - sum c.
 
-A neuron that keeps its side is its own line. One that changes sides has, when its own sign decides, the choice of sigma's two
-slopes l and 1 from below (c = 0); from above it has the chord of sigma over [L, U], or the same two slopes, which the crossing
-program needs because chords are not convex in the weights. Under a fixed gate that may flip the value is 0 or t, and chords
-bound it on both sides. Choices are improved by coordinate ascent on G, one neuron after the other, all samples at once.
+A neuron that keeps its side is its own line. One that changes sides has, when its own sign decides, any of sigma's slopes in [l, 1]
+from below; here l or 1, improved by coordinate ascent on G, one neuron after the other, all samples at once (relumodel.certify.relaxation
+takes the best of all). From above it has the chord of sigma over [L, U], which no other line is below of. Under a fixed gate that
+may flip the value is 0 or t, and chords bound it on both sides.
 """
 
 from __future__ import annotations
@@ -33,43 +33,40 @@ ROUNDING = 1e-12
 
 
 class LowerBound(NamedTuple):
-    """G (n,); the choices (m, n) behind it, True for slope 1; q (n, d), whose worst delta is a candidate attack; and
+    """G (n,); the slopes m (m, n) of the lines behind it; q (n, d), whose worst delta is a candidate attack; and
     crossing (n,), False where no neuron that matters changes sides, so that G is the exact minimum."""
 
     value: Matrix
-    active: Choice
+    slopes: Matrix
     q: Matrix
     crossing: Choice
 
 
 class Lines(NamedTuple):
-    """Slope m and slack c of the two lines of every neuron and sample, (2, n, m); equal where there is no choice."""
+    """Least and largest slope of every neuron and sample, (2, n, m), equal where there is no choice, and slack c (n, m)."""
 
     slope: Matrix
     slack: Matrix
     crossing: Choice
 
 
-def crossing_bound(
-    neurons: Neurons, X: Matrix, s: Matrix, ball: Ball, active: Choice | None = None, chords: bool = True, sweeps: int = 2
-) -> LowerBound:
+def crossing_bound(neurons: Neurons, X: Matrix, s: Matrix, ball: Ball, active: Choice | None = None, sweeps: int = 2) -> LowerBound:
     """The bound G for the samples X (n, d) and signs s (n,), each +-1.
 
-    active : (m, n) choices to start from; the side of each sample otherwise. G is never lower than with these choices.
-    chords : whether neurons that push down may use chords; without, every line is one of the crossing program.
+    active : (m, n) choices to start from, True for slope 1; the side of each sample otherwise. G is never lower than with these.
     """
     T = X @ neurons.blocks.T
     push = s[:, None] * neurons.signs
-    lines = _lines(neurons, X, T, push > 0, ball, chords)
+    lines = _lines(neurons, X, T, push > 0, ball)
     start = T >= 0
     choice = start if active is None else np.where(lines.slope[0] != lines.slope[1], active.T, start)
     choice, q = _ascend(neurons.blocks, T, push, lines, choice, ball, sweeps)
-    m, c = (np.where(choice, both[1], both[0]) for both in (lines.slope, lines.slack))
-    value = (push * m * T - c).sum(axis=1) - ball.support(q)
-    return LowerBound(value, choice.T, q, np.any(lines.crossing, axis=1))
+    m = np.where(choice, lines.slope[1], lines.slope[0])
+    value = (push * m * T - lines.slack).sum(axis=1) - ball.support(q)
+    return LowerBound(value, m.T, q, np.any(lines.crossing, axis=1))
 
 
-def _lines(neurons: Neurons, X: Matrix, T: Matrix, up: Choice, ball: Ball, chords: bool) -> Lines:
+def _lines(neurons: Neurons, X: Matrix, T: Matrix, up: Choice, ball: Ball) -> Lines:
     """The lines of every neuron on every sample."""
     h = ball.support(neurons.blocks)
     low, high = T - h, T + h
@@ -80,10 +77,10 @@ def _lines(neurons: Neurons, X: Matrix, T: Matrix, up: Choice, ball: Ball, chord
     crossing = (low < 0) & (high > 0)
     stable = np.where(T >= 0, 1.0, least)
     chord, lift = (high - least * low) / span, -(1 - least) * low * high / span
-    slopes = [np.where(crossing, np.where(up, m, chord if chords else m), stable) for m in (least, 1.0)]
-    slacks = [np.where(crossing & ~up, lift if chords else (1 - least) * c, 0.0) for c in (high, -low)]
+    slopes = np.stack([np.where(crossing, np.where(up, m, chord), stable) for m in (least, 1.0)])
+    slack = np.where(crossing & ~up, lift, 0.0)
     crossing &= np.minimum(-low, high) > ROUNDING * span
-    return Lines(np.stack(slopes), np.stack(slacks), crossing)
+    return Lines(slopes, slack, crossing)
 
 
 def _gated_lines(gates: Matrix, X: Matrix, low: Matrix, high: Matrix, span: Matrix, up: Choice, ball: Ball) -> Lines:
@@ -97,13 +94,13 @@ def _gated_lines(gates: Matrix, X: Matrix, low: Matrix, high: Matrix, span: Matr
     matters = unsure & (np.maximum(-low, high) > 0)
     slope = np.where(unsure, chord, g >= 0)
     slack = np.where(unsure, lift, 0.0)
-    return Lines(np.stack([slope, slope]), np.stack([slack, slack]), matters)
+    return Lines(np.stack([slope, slope]), slack, matters)
 
 
 def _ascend(B: Matrix, T: Matrix, push: Matrix, lines: Lines, choice: Choice, ball: Ball, sweeps: int) -> tuple[Choice, Matrix]:
     """The choices after coordinate ascent on G, and their q."""
     choice = choice.copy()
-    free = (lines.slope[0] != lines.slope[1]) | (lines.slack[0] != lines.slack[1])
+    free = lines.slope[0] != lines.slope[1]
     q = (push * np.where(choice, lines.slope[1], lines.slope[0])) @ B
     size = ball.support(q)
     turns = np.flatnonzero(free.any(axis=0))
@@ -115,7 +112,7 @@ def _ascend(B: Matrix, T: Matrix, push: Matrix, lines: Lines, choice: Choice, ba
             rise = sign * push[k, j] * (lines.slope[1, k, j] - lines.slope[0, k, j])
             moved = q[k] + rise[:, None] * B[j]
             moved_size = ball.support(moved)
-            gain = rise * T[k, j] - sign * (lines.slack[1, k, j] - lines.slack[0, k, j]) - (moved_size - size[k])
+            gain = rise * T[k, j] - (moved_size - size[k])
             better = gain > 1e-14 * (np.abs(rise * T[k, j]) + size[k])
             at = k[better]
             choice[at, j] ^= True

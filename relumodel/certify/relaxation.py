@@ -31,8 +31,8 @@ def relaxed_bound(neurons: Neurons, X: Matrix, s: Matrix, ball: Ball, enough: fl
     found = [_relaxed(neurons, X[k], s[k], ball, enough) for k in parts]
     if len(found) == 1:
         return found[0]
-    value, active, q, crossing = zip(*found, strict=True)
-    return LowerBound(np.concatenate(value), np.hstack(active), np.concatenate(q), np.concatenate(crossing))
+    value, slopes, q, crossing = zip(*found, strict=True)
+    return LowerBound(np.concatenate(value), np.hstack(slopes), np.concatenate(q), np.concatenate(crossing))
 
 
 def _relaxed(neurons: Neurons, X: Matrix, s: Matrix, ball: Ball, enough: float) -> LowerBound:
@@ -43,27 +43,28 @@ def _relaxed(neurons: Neurons, X: Matrix, s: Matrix, ball: Ball, enough: float) 
     free = (np.abs(T) < h) & (s[:, None] * neurons.signs > 0)
     # how far what the lines replace lies above them at the point where G is attained
     at = T - ball.worst(bound.q) @ neurons.blocks.T
-    above = np.where(free, np.maximum(at, neurons.slope * at) - np.where(bound.active.T, 1.0, neurons.slope) * at, 0.0)
+    above = np.where(free, np.maximum(at, neurons.slope * at) - bound.slopes.T * at, 0.0)
     size = np.abs(T).sum(axis=1) + h.sum()
-    value, q = bound.value.copy(), bound.q.copy()
+    value, slopes, q = bound.value.copy(), bound.slopes.copy(), bound.q.copy()
     for k in np.flatnonzero((above.sum(axis=1) > REACHED * size) & (bound.value < enough)).tolist():
-        value[k], q[k] = _improved(neurons, X[k], T[k], free[k], bound, int(k), ball)
-    return bound._replace(value=value, q=q)
+        value[k], slopes[free[k], k], q[k] = _improved(neurons, X[k], T[k], free[k], bound, int(k), ball)
+    return LowerBound(value, slopes, q, bound.crossing)
 
 
 def _improved(
     neurons: Neurons, x: Matrix, T: Matrix, free: NDArray[np.bool_], bound: LowerBound, k: int, ball: Ball
-) -> tuple[float, Matrix]:
-    """G and its q for sample k with the best slopes found, the ones it has included."""
-    value, q = float(bound.value[k]), bound.q[k]
-    rise = 1 - neurons.slope
-    B, t, share = rise * neurons.blocks[free], rise * T[free], bound.active[free, k].astype(float)
+) -> tuple[float, Matrix, Matrix]:
+    """G, the slopes of the free neurons and q for sample k with the best slopes found, the ones it has included."""
+    value, slopes, q = float(bound.value[k]), bound.slopes[free, k], bound.q[k]
+    least, rise = neurons.slope, 1 - neurons.slope
+    B, t, share = rise * neurons.blocks[free], rise * T[free], (slopes - least) / rise
     base = q - share @ B
     slack = float(x @ q - ball.support(q[None])[0] - value)
     best = (_smooth if isinstance(ball.perturbation, L2) else _linear)(B, t, base, share, ball)
-    better = base + np.clip(best, 0.0, 1.0) @ B
+    best = np.clip(best, 0.0, 1.0)
+    better = base + best @ B
     found = float(x @ better - ball.support(better[None])[0] - slack)
-    return (found, better) if found > value else (value, q)
+    return (found, least + rise * best, better) if found > value else (value, slopes, q)
 
 
 def _linear(B: Matrix, t: Matrix, base: Matrix, share: Matrix, ball: Ball) -> Matrix:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..program.cone_projection import cone_multipliers
 from ..program.functions import GroupNorm, Norm
 from ..program.maps import MaskedProduct
 from ..program.program import Program
 
 Vector = NDArray[np.float64]
+
+#: Blocks times entries of X beyond which this would take minutes; the bound is then what the multipliers are worth as they are.
+LARGE = 2e8
 
 
 def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[str, Vector], Vector]:
@@ -29,10 +33,13 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[
     n = term.map.X.shape[0]
     multipliers = q[term.name].reshape(C * P, n).copy()
     left = rest.reshape(C * P, d).copy()
-    for b in np.flatnonzero(penalty.block_gauges(rest) > penalty.beta):
+    over = np.flatnonzero(penalty.block_gauges(rest) > penalty.beta)
+    if len(over) * n * d > LARGE:
+        return q, rest
+    for b in over:
         G = term.map.signs[b // P] * term.map.mask[b % P][:, None] * term.map.X
         loss_part = left[b] + G.T @ multipliers[b]  # rest = loss part - G' q
-        alpha = fit(G, -loss_part)
+        alpha = fit(G, -loss_part, multipliers[b])
         if alpha is None:
             continue
         candidate = loss_part + G.T @ alpha
@@ -41,20 +48,13 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[
     return {**q, term.name: multipliers.reshape(-1)}, left.reshape(-1)
 
 
-def _euclidean(G: Vector, target: Vector) -> Vector | None:
+def _euclidean(G: Vector, target: Vector, multipliers: Vector) -> Vector | None:
     """argmin over alpha >= 0 of | G'alpha - target |_2."""
-    from scipy.optimize import nnls
-
-    scale = np.linalg.norm(G, axis=1)
-    scale[scale == 0] = 1.0
-    try:
-        alpha, _ = nnls((G / scale[:, None]).T, target)
-    except RuntimeError:
-        return None
-    return alpha / scale
+    likely = np.flatnonzero(multipliers < 0)
+    return cone_multipliers(G, -target, likely if len(likely) else None)
 
 
-def _largest_entry(G: Vector, target: Vector) -> Vector | None:
+def _largest_entry(G: Vector, target: Vector, multipliers: Vector) -> Vector | None:
     """argmin over alpha >= 0 of max | G'alpha - target |."""
     from scipy.optimize import linprog
 

@@ -11,13 +11,15 @@ import scipy
 from numpy.typing import NDArray
 
 from ..program.rows import CONE_KINDS
+from ..program.semidefinite import smat
 
 Vector = NDArray[np.float64]
 
 
 class Cone(NamedTuple):
-    """A cone on `size` consecutive rows. kind: "zero", "nonnegative", "second-order" (head first) or "exponential"
-    (size 3: (x, y, z) with y exp(x / y) <= z, y > 0)."""
+    """A cone on `size` consecutive rows. kind: "zero", "nonnegative", "second-order" (head first), "exponential"
+    (size 3: (x, y, z) with y exp(x / y) <= z, y > 0) or "semidefinite" (size k (k + 1) / 2: the upper triangle of a k x k matrix by
+    columns, off-diagonal entries times sqrt 2)."""
 
     kind: str
     size: int
@@ -29,7 +31,7 @@ class ConicForm:
 
     P : csc (N, N), symmetric, positive semidefinite, both triangles stored.  c : (N,).
     A : csc (M, N).  b : (M,).
-    cones : zero first, then nonnegative, second-order, exponential; at most one zero and one nonnegative cone.
+    cones : zero first, then nonnegative, second-order, exponential, semidefinite; at most one zero and one nonnegative cone.
     names : one name a variable, the program's own first.
     """
 
@@ -89,4 +91,8 @@ def cone_violation(s: Vector, form: ConicForm) -> float:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             inside = np.where(y > 0, y * np.exp(np.minimum(x / y, 700.0)) - z, np.maximum(x, -z))
         worst.append(float(np.maximum(inside, -y).max()))
+    start = form.rows("semidefinite").start
+    for size in form.sizes("semidefinite"):
+        worst.append(-float(np.linalg.eigvalsh(smat(s[start : start + size])).min()))
+        start += size
     return max(worst)

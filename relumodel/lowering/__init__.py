@@ -1,6 +1,9 @@
 """(model, data, patterns) -> Program. One file per kind of network; each registers itself with `lower`."""
 
-from .lower import lower
-from .two_layer import lower_two_layer
+from .lower import lower, rebuild
+from .polynomial import lower_polynomial
+from .random_features import lower_random_features
+from .three_layer import lower_three_layer
+from .two_layer import lower_piecewise_linear
 
-__all__ = ["lower", "lower_two_layer"]
+__all__ = ["lower", "lower_piecewise_linear", "lower_polynomial", "lower_random_features", "lower_three_layer", "rebuild"]

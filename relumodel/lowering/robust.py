@@ -65,7 +65,7 @@ def _room(factor: float, ball: Ball) -> str:
     return f"the largest radius that leaves one is {shown}"
 
 
-def strict_terms(model: Model, X: NDArray[np.float64], y: NDArray[np.float64], found: PatternSet, ball: Ball) -> list[Term]:
+def strict_terms(model: Model, X: NDArray[np.float64], data: Data, found: PatternSet, ball: Ball) -> list[Term]:
     """Worst-case loss, penalty, and robust sign cones (not for fixed gates, whose planes miss the boxes already)."""
     activation: Activation = model.network.activation
     active = np.ascontiguousarray(found.D.T)
@@ -73,7 +73,7 @@ def strict_terms(model: Model, X: NDArray[np.float64], y: NDArray[np.float64], f
     d = X.shape[1]
     size = len(signs) * found.count * d
     weights = SampleWeights(X, activation.mask(active), signs)
-    loss = RobustLoss(SampleLoss.bind(model.loss, y), ball, weights.grouping[0])
+    loss = RobustLoss(SampleLoss.bind(model.loss, data.y, data.weights), ball, weights.grouping[0])
     terms = [
         Term("loss", loss, weights),
         Term("penalty", model.penalty.function(d), Identity(size)),
@@ -85,26 +85,24 @@ def strict_terms(model: Model, X: NDArray[np.float64], y: NDArray[np.float64], f
     return terms
 
 
-def crossing_terms(
-    model: Model, X: NDArray[np.float64], y: NDArray[np.float64], active: NDArray[np.bool_], ball: Ball
-) -> list[Term]:
-    """Certified worst-case loss, penalty on the blocks, and their sizes h(u) <= p. active : (2, 2, P, n), see CrossingMap."""
-    d, B = X.shape[1], 2 * active.shape[2]
+def crossing_terms(model: Model, X: NDArray[np.float64], data: Data, shares: NDArray[np.float64], ball: Ball) -> list[Term]:
+    """Certified worst-case loss, penalty on the blocks, and their sizes h(u) <= p. shares : (2, 2, P, n), see CrossingMap."""
+    d, B = X.shape[1], 2 * shares.shape[2]
     slope = model.network.activation.inactive
-    clean = SampleLoss.bind(model.loss, y)
+    clean = SampleLoss.bind(model.loss, data.y, data.weights)
     everyone = np.arange(len(X))
-    samples = (np.flatnonzero(y > 0), np.flatnonzero(y < 0)) if model.loss.reads == "margin" else (everyone, everyone)
-    loss = CrossingLoss(clean, ball, samples, active.shape[2], slope)
+    samples = (np.flatnonzero(data.y > 0), np.flatnonzero(data.y < 0)) if model.loss.reads == "margin" else (everyone, everyone)
+    loss = CrossingLoss(clean, ball, samples, shares.shape[2], slope)
     return [
-        Term("loss", loss, CrossingMap(X, samples, active, slope)),
+        Term("loss", loss, CrossingMap(X, samples, shares, slope)),
         Term("penalty", model.penalty.function(d), Leading(B * d, B * d + B)),
         Term("sizes", SupportEpigraph(ball, B), Identity(B * d + B)),
     ]
 
 
-def with_slopes(program: Program, active: NDArray[np.bool_]) -> Program:
-    """A crossing program with other slopes, sharing all else. active : (2, 2, P, n), see CrossingMap."""
+def with_slopes(program: Program, shares: NDArray[np.float64]) -> Program:
+    """A crossing program with other slopes, sharing all else. shares : (2, 2, P, n), see CrossingMap."""
     loss = program.term("loss")
     assert isinstance(loss.map, CrossingMap)
-    chosen = Term(loss.name, loss.function, dataclasses.replace(loss.map, active=active))
+    chosen = Term(loss.name, loss.function, dataclasses.replace(loss.map, shares=shares))
     return dataclasses.replace(program, terms=tuple(chosen if term is loss else term for term in program.terms))

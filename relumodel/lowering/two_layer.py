@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..data import Data, with_bias
 from ..errors import InputError, InputTypeError
-from ..networks import TwoLayer
+from ..networks import Activation, DeclaredNetwork, TwoLayer
 from ..patterns.given import GivenPatterns
 from ..patterns.pattern_set import PatternSet, PatternStrategy
 from ..patterns.robust_sample import with_uniform
@@ -25,7 +25,7 @@ from ..program.functions import Nonnegative, SampleLoss
 from ..program.maps import Identity, MaskedProduct
 from ..program.program import Guarantee, Program, Term, Variable
 from ..recovery.two_layer import CrossingInverse, TwoLayerInverse
-from .lower import lower
+from .lower import lower_activation, rebuild
 from .robust import ball_of, crossing_terms, strict_terms, surviving
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float64]
 
 
-@lower.register(TwoLayer)
-def lower_two_layer(network: TwoLayer, model: Model, data: Data, patterns: Any) -> Program:
-    """The exact or restricted convex program of a two-layer network."""
+@lower_activation.register(Activation)
+def lower_piecewise_linear(activation: Activation, model: Model, data: Data, patterns: Any) -> Program:
+    """The exact or restricted convex program of a two-layer network with an activation that is linear on each side of zero."""
+    network = model.network
     if not isinstance(patterns, PatternStrategy):
         raise InputTypeError(
             "A two-layer network compiles on activation patterns: pass patterns=rm.SamplePatterns(50, seed=0), rm.EnumeratePatterns(), "
@@ -46,11 +47,21 @@ def lower_two_layer(network: TwoLayer, model: Model, data: Data, patterns: Any) 
     ball = ball_of(model, data, network.bias)
     if ball is not None and model.robust == "crossing" and not network.activation.self_gated:
         raise InputError("robust='crossing' bounds neurons whose own sign decides; for a gated network use robust='strict'.")
-    found = _patterns(network, model, X, patterns, ball)
+    return two_layer_program(model, data, _patterns(network, model, X, patterns, ball))
+
+
+def two_layer_program(model: Model, data: Data, found: PatternSet, shares: Matrix | None = None) -> Program:
+    """The program on patterns that were found before. shares : (2, 2, P, n) for crossing programs, see CrossingMap; by default
+    those of the patterns."""
+    network = model.network
+    assert isinstance(network, TwoLayer)
+    X = with_bias(data.X, network.bias)
+    ball = ball_of(model, data, network.bias)
     if ball is not None and model.robust == "crossing":
-        active = np.broadcast_to(found.D.T, (2, 2, found.count, len(X)))
-        return crossing_program(model, X, data, found, ball, active)
-    terms = _clean_terms(model, X, data, found) if ball is None else strict_terms(model, X, data.y, found, ball)
+        if shares is None:
+            shares = np.broadcast_to(found.D.T.astype(float), (2, 2, found.count, len(X)))
+        return crossing_program(model, X, data, found, ball, shares)
+    terms = _clean_terms(model, X, data, found) if ball is None else strict_terms(model, X, data, found, ball)
     names = ("v", "w") if network.activation.self_gated else ("u",)
     P, d = found.count, X.shape[1]
     variables = tuple(Variable(name, (P, d), i * P * d) for i, name in enumerate(names))
@@ -59,7 +70,14 @@ def lower_two_layer(network: TwoLayer, model: Model, data: Data, patterns: Any) 
     return Program(model, variables, tuple(terms), guarantee, inverse)
 
 
-def _patterns(network: TwoLayer, model: Model, X: Matrix, strategy: PatternStrategy, ball: Ball | None) -> PatternSet:
+@rebuild.register(TwoLayer)
+def _(network: TwoLayer, model: Model, data: Data, found: PatternSet | None, arrays: Any) -> Program:
+    if found is None:  # an activation without patterns
+        return lower_activation(network.activation, model, data, None)
+    return two_layer_program(model, data, found, arrays.get("shares"))
+
+
+def _patterns(network: DeclaredNetwork, model: Model, X: Matrix, strategy: PatternStrategy, ball: Ball | None) -> PatternSet:
     """The patterns to use: those found, with what a perturbation adds and drops."""
     found = strategy.find(X, network.bias, ball)
     if ball is not None:
@@ -80,7 +98,7 @@ def _clean_terms(model: Model, X: Matrix, data: Data, found: PatternSet) -> list
     signs = (1.0, -1.0) if activation.self_gated else (1.0,)
     prediction = MaskedProduct(X, activation.mask(active), signs, summed=True)
     terms = [
-        Term("loss", SampleLoss.bind(model.loss, data.y), prediction),
+        Term("loss", SampleLoss.bind(model.loss, data.y, data.weights), prediction),
         Term("penalty", model.penalty.function(X.shape[1]), Identity(prediction.shape[1])),
     ]
     if activation.self_gated:
@@ -89,10 +107,10 @@ def _clean_terms(model: Model, X: Matrix, data: Data, found: PatternSet) -> list
     return terms
 
 
-def crossing_program(model: Model, X: Matrix, data: Data, found: PatternSet, ball: Ball, active: NDArray[np.bool_]) -> Program:
-    """The crossing program with the slopes that `active` (2, 2, P, n) chooses, one a sign, copy, pattern and sample."""
+def crossing_program(model: Model, X: Matrix, data: Data, found: PatternSet, ball: Ball, shares: Matrix) -> Program:
+    """The crossing program with the slopes that `shares` (2, 2, P, n) chooses, one a sign, copy, pattern and sample."""
     P, d = found.count, X.shape[1]
-    terms = crossing_terms(model, X, data.y, active, ball)
+    terms = crossing_terms(model, X, data, shares, ball)
     variables = (Variable("v", (P, d), 0), Variable("w", (P, d), P * d), Variable("p", (2, P), 2 * P * d))
     guarantee = Guarantee(
         "upper bound",

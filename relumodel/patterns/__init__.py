@@ -1,5 +1,6 @@
 """Where activation patterns come from: enumeration, sampling, a network, or the user."""
 
+from .adaptive import AdaptivePatterns
 from .arrangement import pattern_bound
 from .enumerate import EnumeratePatterns
 from .given import GivenPatterns
@@ -10,6 +11,7 @@ from .sample import SamplePatterns
 from .sample_size import sample_size
 
 __all__ = [
+    "AdaptivePatterns",
     "EnumeratePatterns",
     "GapPatterns",
     "GivenPatterns",

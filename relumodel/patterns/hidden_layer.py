@@ -51,6 +51,34 @@ class HiddenLayer(HoldsArrays):
         return self.hidden_weights.shape[1]
 
 
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class SubNetworkLayers(HoldsArrays):
+    """The weights of three-layer sub-networks before the last layer. hidden_weights : (G, d, m), or (G, d + 1, m) with a bias, which is
+    the last row.  second_weights : (G, m)."""
+
+    hidden_weights: NDArray[np.float64]
+    second_weights: NDArray[np.float64]
+    bias: bool
+
+    def __init__(self, hidden_weights: ArrayLike, second_weights: ArrayLike, bias: bool) -> None:
+        W1, w2 = np.asarray(hidden_weights, dtype=np.float64), np.asarray(second_weights, dtype=np.float64)
+        if (
+            W1.ndim != 3
+            or w2.shape != (W1.shape[0], W1.shape[2])
+            or not W1.size
+            or not (np.isfinite(W1).all() and np.isfinite(w2).all())
+        ):
+            raise InputError(
+                f"Sub-networks have finite weights of shapes (G, d, m) and (G, m), one at least; got shapes {W1.shape} and {w2.shape}."
+            )
+        object.__setattr__(self, "hidden_weights", frozen(W1))
+        object.__setattr__(self, "second_weights", frozen(w2))
+        object.__setattr__(self, "bias", bool(bias))
+
+    def __repr__(self) -> str:
+        return f"SubNetworkLayers({len(self.second_weights)} sub-networks, bias={self.bias})"
+
+
 def hidden_layer(network: Any) -> HiddenLayer:
     """The hidden layer of a network as it is now; later training does not change it.
 

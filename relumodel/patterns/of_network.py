@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..perturbations import Ball
-from .hidden_layer import HiddenLayer, hidden_layer
+from .hidden_layer import HiddenLayer, SubNetworkLayers, hidden_layer
 from .packing import distinct, pack
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
+from .sub_networks import SubNetworks, given
 from .witness import find_witnesses, is_strict, no_witnesses
 
 
@@ -26,13 +27,17 @@ class PatternsOf(PatternStrategy):
         declared, so later training changes nothing here, and they are what `to_dict` writes.
     """
 
-    network: HiddenLayer
+    network: HiddenLayer | SubNetworkLayers
 
     def __init__(self, network: Any) -> None:
-        object.__setattr__(self, "network", hidden_layer(network))
+        three = isinstance(network, SubNetworkLayers) or (hasattr(network, "second_weights") and not isinstance(network, type))
+        layers = SubNetworkLayers(network.hidden_weights, network.second_weights, network.bias) if three else hidden_layer(network)
+        object.__setattr__(self, "network", layers)
 
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """The network's patterns on X (n, d). Raises `InputError` when its inputs or its bias do not fit the data."""
+        if isinstance(self.network, SubNetworkLayers):
+            raise InputError("These are the patterns of a three-layer network; compile rm.ParallelThreeLayer(width=...) on them.")
         weights = _weights_for(self.network, X, bias)
         D = X @ weights >= 0
         vectors = unit_rows(weights.T)
@@ -48,6 +53,20 @@ class PatternsOf(PatternStrategy):
             witnesses[boundary] = find_witnesses(X, part) if ball is None else no_witnesses(X, part)
         origin = f"{len(best):,} of a network with {self.network.neurons:,} neurons"
         return PatternSet(D, witnesses, complete=False, origin=origin)
+
+    def find_sub_networks(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
+        """Those of the sub-networks that are not 0 on every sample, equal ones once. The program is never worse than the network."""
+        layers = self.network
+        if not isinstance(layers, SubNetworkLayers):
+            return super().find_sub_networks(X, bias, width)
+        shape = (X.shape[1] - bias, bias, width)
+        own = (layers.hidden_weights.shape[1] - layers.bias, layers.bias, layers.hidden_weights.shape[2])
+        if shape != own:
+            raise InputError(
+                f"The network's sub-networks have {own[0]} features, bias={own[1]} and {own[2]} neurons; the data and the model have "
+                f"{shape[0]}, bias={shape[1]} and {shape[2]}."
+            )
+        return given(X, layers.hidden_weights.transpose(0, 2, 1), layers.second_weights)
 
 
 def _weights_for(layer: HiddenLayer, X: NDArray[np.float64], bias: bool) -> NDArray[np.float64]:

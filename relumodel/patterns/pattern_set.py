@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..declared import Declared
+from ..errors import InputError
 from ..perturbations import Ball
+from .sub_networks import SubNetworks
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,3 +41,9 @@ class PatternStrategy(Declared):
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """The patterns of X (n, d), the ones column included as its last column when `bias` is true."""
         raise TypeError(f"{type(self).__name__} does not say how to find patterns.")
+
+    def find_sub_networks(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
+        """The patterns of three-layer sub-networks with `width` hidden neurons, for X as above."""
+        raise InputError(
+            f"{type(self).__name__} does not give patterns of three-layer sub-networks; use rm.SamplePatterns(10, seed=0)."
+        )

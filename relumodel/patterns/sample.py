@@ -16,6 +16,7 @@ from .enumerate import enumerated
 from .packing import first_seen, pack, unpack
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
+from .sub_networks import SubNetworks, sampled
 from .witness import is_strict
 
 ENUMERABLE = 100_000
@@ -59,6 +60,10 @@ class SamplePatterns(PatternStrategy):
                 f"which lists all, up to {readable(reduced.bound)} here."
             )
         return self._first(draws, complete=draws.found == reduced.bound)
+
+    def find_sub_networks(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
+        """`count` sub-networks with distinct patterns (Ergen & Pilanci 2021, Remark 3)."""
+        return sampled(X, width, self.count, self.seed)
 
     def _draw(self, draws: _Draws) -> Arrangement | None:
         """Draw until there are more patterns than asked for, or until as many draws again bring nothing new."""

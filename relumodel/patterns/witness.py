@@ -46,7 +46,7 @@ def find_witnesses(X: NDArray[np.float64], D: NDArray[np.bool_], reduced: Arrang
     points = np.asarray(np.linalg.lstsq(reduced.normals, targets.T, rcond=None)[0].T, dtype=np.float64)
     solved = (targets * (points @ reduced.normals.T) > 1e-6).all(axis=1)
     for i in np.flatnonzero(~solved & alike):
-        points[i] = _widest(reduced.normals, targets[i])
+        points[i] = widest(reduced.normals, targets[i])
     usable = alike & points.any(axis=1)
     vectors = np.full((D.shape[1], X.shape[1]), np.nan)
     vectors[usable] = reduced.lifted(points[usable])
@@ -60,7 +60,7 @@ def no_witnesses(X: NDArray[np.float64], D: NDArray[np.bool_]) -> NDArray[np.flo
     return np.full((D.shape[1], X.shape[1]), np.nan)
 
 
-def _widest(normals: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+def widest(normals: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """The b in the unit cube with the largest smallest target * (normals b); zero when that is not positive."""
     from scipy.optimize import linprog  # here, because it costs as much to import as all the rest
 

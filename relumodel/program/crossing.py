@@ -1,15 +1,15 @@
 """The crossing program: a convex, certified worst-case loss that lets perturbed samples straddle a neuron's hyperplane.
 
 For a sample and a sign s, the worst case of s f(x + delta) is bounded from below neuron by neuron (blocks v count +, w count -).
-With t = (x + delta).u, sigma(t) = max(t, l t) (l = 0 for ReLU) and any slope m in {l, 1} chosen beforehand:
+With t = (x + delta).u, sigma(t) = max(t, l t) (l = 0 for ReLU), any share e in [0, 1] chosen beforehand and m = l + (1 - l) e:
 
     up    (a neuron that pushes s f up)     sigma(t) >= m t
-    down  (one that pushes it down)         sigma(t) <= m t + (1 - l) (h(u) + x.u)_+     for m = l
-                                            sigma(t) <= m t + (1 - l) (h(u) - x.u)_+     for m = 1
+    down  (one that pushes it down)         sigma(t) <= m t + (1 - l) max( e (h(u) - x.u), (1 - e) (h(u) + x.u) )
 
-The linear parts add up before the worst delta is taken, so with q = sum_up m u - sum_down m u'
+The second line is that of slope m above both ends of the range of t; with e = (1 + x.u / h(u)) / 2 it is the chord of sigma. It is
+convex in u whatever e is. The linear parts add up before the worst delta is taken, so with q = sum_up m u - sum_down m u'
 
-    G = x.q - h(q) - (1 - l) sum_down (p +- x.u')_+,     h(u') <= p,     G <= min over delta of s f(x + delta),
+    G = x.q - h(q) - (1 - l) sum_down max( e (p - x.u'), (1 - e) (p + x.u') ),     h(u') <= p,     G <= min over delta of s f(x + delta),
 
 concave in (u, p). Margin losses take phi(G) with s = y; residual losses take phi(max(y - G_+, -y - G_-)). Variables are U = (v, w)
 of shape (2, P, d) and the sizes p of shape (2, P). Where every sample lies on the side that its m says, G is exact and this is the
@@ -42,19 +42,20 @@ class CrossingMap:
     """(U, p) -> for s = +1, then for s = -1, on the samples of that sign:  z (m,), Q (m, d), R (m, P), flattened.
 
     X : (n, d).  samples : the row numbers for s = +1 and for s = -1.  slope : l.
-    active : (2, 2, P, n) bool, [sign, copy]: the chosen slope is 1 where True, l elsewhere. Copy v is up for s = +1, w for s = -1.
-    R[k, i] = p_i - x_k.u'_i where the down neuron is taken as active, p_i + x_k.u'_i elsewhere.
+    shares : (2, 2, P, n) in [0, 1], [sign, copy]: the chosen slope lies this share of the way from l to 1. Copy v is up for
+        s = +1, w for s = -1.
+    As max(a, b) = a + (b - a)_+,  z = x.q - (1 - l) sum_i e_i (p_i - x.u'_i)  and  R_i = x.u'_i + (1 - 2 e_i) p_i.
     """
 
     X: Vector
     samples: tuple[NDArray[np.intp], NDArray[np.intp]]
-    active: NDArray[np.bool_]
+    shares: Vector
     slope: float
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """(P, n, d)."""
-        return self.active.shape[2], self.X.shape[0], self.X.shape[1]
+        return self.shares.shape[2], self.X.shape[0], self.X.shape[1]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -64,12 +65,12 @@ class CrossingMap:
     @cached_property
     def sides(self) -> list[tuple[Vector, Vector, Vector, Vector]]:
         """For each sign: the samples (m, d), the slopes of the up copy (P, m) and, negated, of the down copy (P, m), and the
-        sign of x.u' in R (m, P)."""
+        shares of the down copy (m, P)."""
         out = []
         for s, k in enumerate(self.samples):
-            up, down = self.active[s, s][:, k], self.active[s, 1 - s][:, k]
-            slopes = [np.where(a, 1.0, self.slope) for a in (up, down)]
-            out.append((self.X[k], slopes[0], -slopes[1], np.where(down, -1.0, 1.0).T))
+            up, down = self.shares[s, s][:, k], self.shares[s, 1 - s][:, k]
+            slopes = [self.slope + (1 - self.slope) * share for share in (up, down)]
+            out.append((self.X[k], slopes[0], -slopes[1], np.ascontiguousarray(down.T)))
         return out
 
     def forward(self, x: Any) -> Any:
@@ -77,10 +78,12 @@ class CrossingMap:
         P, _, d = self.sizes
         U, p = xp.reshape(x[: 2 * P * d], (2, P, d)), xp.reshape(x[2 * P * d :], (2, P))
         parts = []
-        for s, (X, up, down, tau) in enumerate(self.sides):
+        for s, (X, up, down, share) in enumerate(self.sides):
             Q = up.T @ U[s, :, :] + down.T @ U[1 - s, :, :]
-            R = tau * (X @ U[1 - s, :, :].T) + p[1 - s, :]
-            parts += [xp.sum(X * Q, axis=1), xp.reshape(Q, (-1,)), xp.reshape(R, (-1,))]
+            T = X @ U[1 - s, :, :].T
+            z = xp.sum(X * Q, axis=1) - (1 - self.slope) * xp.sum(share * (p[1 - s, :] - T), axis=1)
+            R = T + (1 - 2 * share) * p[1 - s, :]
+            parts += [z, xp.reshape(Q, (-1,)), xp.reshape(R, (-1,))]
         return xp.concat(parts)
 
     def adjoint(self, z: Any) -> Any:
@@ -89,35 +92,43 @@ class CrossingMap:
         blocks: list[Any] = [0.0, 0.0]
         sizes: list[Any] = [0.0, 0.0]
         start = 0
-        for s, (X, up, down, tau) in enumerate(self.sides):
+        for s, (X, up, down, share) in enumerate(self.sides):
             m = X.shape[0]
             on_z, on_q, on_r = (z[start + a : start + b] for a, b in ((0, m), (m, m + m * d), (m + m * d, m * (1 + d + P))))
             start += m * (1 + d + P)
             on_q = xp.reshape(on_q, (m, d)) + on_z[:, None] * X
             R = xp.reshape(on_r, (m, P))
+            lift = (1 - self.slope) * share * on_z[:, None]
             blocks[s] = blocks[s] + up @ on_q
-            blocks[1 - s] = blocks[1 - s] + down @ on_q + (tau * R).T @ X
-            sizes[1 - s] = sizes[1 - s] + xp.sum(R, axis=0)
+            blocks[1 - s] = blocks[1 - s] + down @ on_q + (R + lift).T @ X
+            sizes[1 - s] = sizes[1 - s] + xp.sum((1 - 2 * share) * R - lift, axis=0)
         return xp.concat([xp.reshape(xp.stack(blocks), (-1,)), xp.reshape(xp.stack(sizes), (-1,))])
 
     def matrix(self) -> scipy.sparse.csr_array:
         P, _, d = self.sizes
         parts = []
-        for s, (X, up, down, tau) in enumerate(self.sides):
+        for s, (X, up, down, share) in enumerate(self.sides):
             m = X.shape[0]
             Q = _kron_identity(scipy.sparse.csr_array(np.hstack([a.T for a in ((up, down) if s == 0 else (down, up))])), d)
             weights = scipy.sparse.csr_array((X.reshape(-1), np.arange(m * d), np.arange(m + 1) * d), shape=(m, m * d))
-            entries = (tau[:, :, None] * X[:, None, :]).reshape(-1)
             columns = np.tile((1 - s) * P * d + np.arange(P * d), m)
-            R = scipy.sparse.csr_array((entries, columns, np.arange(m * P + 1) * d), shape=(m * P, 2 * P * d))
-            size = scipy.sparse.csr_array(
-                (np.ones(m * P), np.tile((1 - s) * P + np.arange(P), m), np.arange(m * P + 1)), shape=(m * P, 2 * P)
+            entries = np.repeat(X[:, None, :], P, axis=1).reshape(-1)
+            T = scipy.sparse.csr_array((entries, columns, np.arange(m * P + 1) * d), shape=(m * P, 2 * P * d))
+            at = np.arange(m * P)
+            spread = scipy.sparse.csr_array(((1 - self.slope) * share.reshape(-1), at, np.arange(m + 1) * P), shape=(m, m * P))
+            own = np.tile((1 - s) * P + np.arange(P), m)
+            size, scaled = (
+                scipy.sparse.csr_array((v.reshape(-1), own, np.arange(m * P + 1)), shape=(m * P, 2 * P))
+                for v in (np.ones((m, P)), 1 - 2 * share)
             )
             parts += [
-                scipy.sparse.hstack([scipy.sparse.vstack([weights @ Q, Q]), scipy.sparse.csr_array((m + m * d, 2 * P))]),
-                scipy.sparse.hstack([R, size]),
+                scipy.sparse.hstack([weights @ Q + spread @ T, -(spread @ size)]),
+                scipy.sparse.hstack([Q, scipy.sparse.csr_array((m * d, 2 * P))]),
+                scipy.sparse.hstack([T, scaled]),
             ]
-        return scipy.sparse.vstack(parts, format="csr")
+        out = scipy.sparse.vstack(parts, format="csr")
+        out.eliminate_zeros()
+        return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..losses import Loss, positive, soft
-from .rows import NONNEGATIVE, SECOND_ORDER, ConicRows, Rows, diagonal, empty
+from .rows import NONNEGATIVE, SECOND_ORDER, ZERO, ConicRows, Rows, diagonal, empty
 
 Vector = NDArray[np.float64]
 
@@ -56,21 +56,31 @@ class Function:
 
 @dataclass(frozen=True, eq=False)
 class SampleLoss(Function):
-    """sum_k weights_k phi(sigma_k z_k + tau_k): a loss bound to its targets, sigma_k = +-1."""
+    """sum_k weights_k phi(sigma_k z_k + tau_k): a loss bound to its targets, sigma_k = +-1.
+
+    sample_weights : those it was bound with, before the reduction; None where all are 1.
+    """
 
     loss: Loss
     sigma: Vector
     tau: Vector
     weights: Vector
+    sample_weights: Vector | None = None
 
     @classmethod
-    def bind(cls, loss: Loss, y: Vector) -> SampleLoss:
-        """Margin losses read s = y z, residual losses s = z - y; weights are 1/n ("mean") or 1 ("sum")."""
+    def bind(cls, loss: Loss, y: Vector, sample_weights: Vector | None = None) -> SampleLoss:
+        """Margin losses read s = y z, residual losses s = z - y; weights are w_k / sum w ("mean") or w_k ("sum"), w_k = 1 if None."""
         n = len(y)
-        weights = np.full(n, 1.0 / n if loss.reduction == "mean" else 1.0)
+        w = np.ones(n) if sample_weights is None else sample_weights
+        weights = w / w.sum() if loss.reduction == "mean" else w
         if loss.reads == "margin":
-            return cls(loss, y, np.zeros(n), weights)
-        return cls(loss, np.ones(n), -y, weights)
+            return cls(loss, y, np.zeros(n), weights, sample_weights)
+        return cls(loss, np.ones(n), -y, weights, sample_weights)
+
+    @property
+    def targets(self) -> Vector:
+        """The y that it was bound to."""
+        return self.sigma if self.loss.reads == "margin" else -self.tau
 
     def argument(self, z: Any) -> Any:
         """s = sigma z + tau."""
@@ -182,6 +192,55 @@ class L1Norm(Norm):
         below = -diagonal(np.ones(m))
         pieces = (Rows(NONNEGATIVE, [m], 1.0, below, np.zeros(m)), Rows(NONNEGATIVE, [m], -1.0, below, np.zeros(m)))
         return ConicRows(np.full(m, self.beta), np.zeros(m), pieces)
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(Function):
+    """beta times the sum of the entries. Its conjugate is 0 at beta, and infinite elsewhere."""
+
+    beta: float
+
+    def value(self, z: Any) -> Any:
+        return self.beta * z.sum()
+
+    def prox(self, z: Any, t: Any) -> Any:
+        return z - t * self.beta
+
+    def conjugate(self, q: Any) -> Any:
+        return 0.0
+
+    def project_dual(self, q: Any) -> Any:
+        return 0 * q + self.beta
+
+    def rows(self, m: int) -> ConicRows:
+        """z = t at cost beta t."""
+        pieces = (Rows(ZERO, [m], -1.0, diagonal(np.ones(m)), np.zeros(m)),)
+        return ConicRows(np.full(m, self.beta), np.zeros(m), pieces)
+
+
+@dataclass(frozen=True, eq=False)
+class Vanishing(Function):
+    """The indicator of z = 0; its conjugate is 0 everywhere."""
+
+    indicator: ClassVar[bool] = True
+
+    def value(self, z: Any) -> Any:
+        return 0.0
+
+    def violation(self, z: Any) -> float:
+        return float(abs(z).max())
+
+    def prox(self, z: Any, t: Any) -> Any:
+        return 0 * z
+
+    def conjugate(self, q: Any) -> Any:
+        return 0.0
+
+    def project_dual(self, q: Any) -> Any:
+        return q
+
+    def rows(self, m: int) -> ConicRows:
+        return ConicRows(np.zeros(0), np.zeros(0), (Rows(ZERO, [m], -1.0, empty(m, 0), np.zeros(m)),))
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,6 +78,26 @@ class Leading:
 
 
 @dataclass(frozen=True, eq=False)
+class Dense:
+    """x -> F x for a dense F (m, N), such as the features of n samples."""
+
+    F: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.F.shape[0], self.F.shape[1]
+
+    def forward(self, x: Any) -> Any:
+        return self.F @ x
+
+    def adjoint(self, z: Any) -> Any:
+        return self.F.T @ z
+
+    def matrix(self) -> scipy.sparse.csr_array:
+        return scipy.sparse.csr_array(self.F)
+
+
+@dataclass(frozen=True, eq=False)
 class MaskedProduct:
     """The one primitive map of two-layer networks: all blocks times X in one matrix product, masked per pattern.
 
@@ -156,4 +176,44 @@ class MaskedProduct:
         out = scipy.sparse.csr_array((data.reshape(-1), columns.reshape(-1), starts), shape=self.shape)
         if not self.X.all() or not self.mask.all():
             out.eliminate_zeros()
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentSums:
+    """The rows of a MaskedProduct summed over every `size` consecutive patterns: the second layer of sub-networks of `size` neurons.
+
+    out[r] = sum over j of (inner x)[c, g size + j, k],  with (c, g, k) the r-th of the `rows` kept, in C order.
+    """
+
+    inner: MaskedProduct
+    size: int
+    rows: NDArray[np.intp]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.rows), self.inner.shape[1]
+
+    def forward(self, x: Any) -> Any:
+        xp = array_namespace(x)
+        parts = xp.reshape(self.inner.forward(x), (-1, self.size, self.inner.X.shape[0]))
+        return xp.reshape(xp.sum(parts, axis=1), (-1,))[self.rows]
+
+    def adjoint(self, z: Any) -> Any:
+        xp = array_namespace(z)
+        n = self.inner.X.shape[0]
+        full = xp.zeros((self.inner.shape[0] // self.size,), dtype=z.dtype)
+        full[self.rows] = z
+        spread = xp.reshape(full, (-1, 1, n)) + xp.zeros((1, self.size, 1), dtype=z.dtype)
+        return self.inner.adjoint(xp.reshape(spread, (-1,)))
+
+    def matrix(self) -> scipy.sparse.csr_array:
+        n, m = self.inner.X.shape[0], self.inner.shape[0]
+        segment, k = np.divmod(self.rows, n)
+        columns = (segment * self.size * n + k)[:, None] + n * np.arange(self.size)
+        ones = np.ones(columns.size)
+        starts = np.arange(len(self.rows) + 1) * self.size
+        summed = scipy.sparse.csr_array((ones, columns.ravel(), starts), shape=(len(self.rows), m))
+        out = scipy.sparse.csr_array(summed @ self.inner.matrix())
+        out.sum_duplicates()
         return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError, InputTypeError
 from .functions import Function
 from .maps import LinearMap
+from .semidefinite import Semidefinite
 
 if TYPE_CHECKING:
     from ..conic.form import ConicForm
     from ..model import Model
-    from ..recovery.network import Network
     from ..solution import Solution
 
 Vector = NDArray[np.float64]
@@ -70,8 +71,8 @@ class Inverse(Protocol):
         """A point that satisfies every cone, as near to x as is cheap; `room` is the relative loss that a sparser one may cost."""
         ...
 
-    def network(self, x: Vector) -> Network:
-        """The network of a feasible point, zero neurons dropped."""
+    def network(self, x: Vector) -> Any:
+        """The network of a feasible point, zero neurons dropped: a `Network` or a `ThreeLayerNetwork`."""
         ...
 
     def reweighted(self, model: Model) -> Inverse:
@@ -100,7 +101,7 @@ class Program:
 
     @property
     def n_constraints(self) -> int:
-        """The number of scalar inequalities among the terms."""
+        """The number of scalar constraints among the terms; an entry of a triangle that must be semidefinite counts as one."""
         return sum(t.map.shape[0] for t in self.terms if t.function.indicator)
 
     @property
@@ -121,6 +122,12 @@ class Program:
             if term.name == name:
                 return term
         raise InputError(f"The program has no term {name!r}; it has {', '.join(t.name for t in self.terms)}.")
+
+    @property
+    def sample_weights(self) -> Vector | None:
+        """Those it was compiled with, samples of weight 0 left out: (n,), or None where every sample counts once."""
+        loss: Any = self.term("loss").function
+        return getattr(loss, "clean", loss).sample_weights  # robust losses wrap the clean one
 
     def point(self, point: ArrayLike) -> Vector:
         """`point` as a float64 vector of the right length, or a clear error."""
@@ -151,12 +158,37 @@ class Program:
 
         return assemble(self).form
 
+    def write(self, path: str | Path, cones: str = "qcmatrix", verbose: bool = False) -> Path:
+        """Write the program for another solver: .cbf (version 3, every program) or .mps (linear and quadratic programs and
+        second-order cones), or either with .gz. Beside it a .json file, with which `rm.load_program` rebuilds the program.
+
+        cones : how second-order cones stand in an .mps file: "qcmatrix", or "csection" for MOSEK and Xpress.
+        verbose : show progress.
+        Both files are atomic: a write that breaks off leaves the old ones. Raises `FileError` when the path cannot be written,
+        `InputError` for another suffix and for cones that MPS cannot hold.
+        """
+        from ..conic.export import write_program
+
+        return write_program(self, path, cones, verbose)
+
+    def read_solution(self, path: str | Path, tol: float = 1e-6) -> Solution:
+        """A solution that another solver found for a file of this program, with objective, violation and bound computed here.
+
+        path : a solution file of HiGHS, SCIP, Gurobi or MOSEK, or plain text: "name value" lines, or one value a line for all
+            columns of the file or for this program's variables. tol : the gap at which its status is "optimal".
+        The point is repaired like that of any backend; multipliers are used where the file has them, which makes the bound better.
+        Raises `FileError`, with the line, for a file that is none of these, is cut short or belongs to another program.
+        """
+        from ..solve import read_solution
+
+        return read_solution(self, path, tol)
+
     def solve(
         self,
         backend: Any = "auto",
         tol: float = 1e-6,
         time_limit: float | None = None,
-        verbose: bool = False,
+        verbose: bool | str = False,
         callback: Any = None,
         warm_start: Any = None,
         **options: Any,
@@ -166,6 +198,8 @@ class Program:
         backend : a name from `rm.backends()`, an instance, or "auto".
         tol : the relative gap (objective - bound) / |objective| at which the status is "optimal".
         time_limit : seconds, or None.
+        verbose : True shows a line with iteration, objective, bound, gap, violation and the time left, live on a terminal when
+            tqdm is installed, and what came out; "solver" lets the solver print its own log instead.
         callback : called with a `Progress` where the backend allows it; returning True stops.
         warm_start : a `Solution` or point of this program; the result is never worse than it.
         options : passed to the backend, which refuses names it does not know.
@@ -193,8 +227,12 @@ class Program:
         return dataclasses.replace(self, model=model, terms=terms, inverse=self.inverse.reweighted(model))
 
     def __str__(self) -> str:
-        sizes = f"{self.n_variables} variables, {self.n_constraints} linear inequalities"
-        lines = [("problem", str(self.model).replace("\n", "\n" + " " * 12)), *self.inverse.describe(), ("size", sizes)]
+        matrices = any(isinstance(t.function, Semidefinite) for t in self.terms)
+        sizes = f"{self.n_variables} variables, {self.n_constraints} {'scalar constraints' if matrices else 'linear inequalities'}"
+        lines = [("problem", str(self.model).replace("\n", "\n" + " " * 12)), *self.inverse.describe()]
+        if (weights := self.sample_weights) is not None:
+            lines.append(("weights", f"{weights.min():g} to {weights.max():g} on samples; sum {weights.sum():g} in place of n"))
+        lines.append(("size", sizes))
         lines.append(("guarantee", f"{self.guarantee.kind}: {self.guarantee.statement}"))
         lines.append(("source", self.guarantee.source))
         return "\n".join(f"{label:<10}  {text}" for label, text in lines)

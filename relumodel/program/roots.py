@@ -40,5 +40,5 @@ def monotone_root(slack: Callable[[Any], Any], high: Any) -> Any:
 def segment_sum(values: Any, group: Any, groups: int) -> Any:
     """The sum of the values (n,) of every group: (groups,)."""
     if is_numpy_array(values):
-        return np.bincount(group, weights=values, minlength=groups)
+        return np.bincount(group, weights=values, minlength=groups).astype(values.dtype, copy=False)
     return values.new_zeros(groups).index_add(0, group, values)  # torch

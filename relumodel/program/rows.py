@@ -14,10 +14,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-ZERO, NONNEGATIVE, SECOND_ORDER, EXPONENTIAL = "zero", "nonnegative", "second-order", "exponential"
+ZERO, NONNEGATIVE, SECOND_ORDER = "zero", "nonnegative", "second-order"
+EXPONENTIAL, SEMIDEFINITE = "exponential", "semidefinite"
 
-#: The order of cones in every conic form. Exponential cones are (x, y, z) with y exp(x / y) <= z, second-order cones head first.
-CONE_KINDS = (ZERO, NONNEGATIVE, SECOND_ORDER, EXPONENTIAL)
+#: The order of cones in every conic form. Exponential cones are (x, y, z) with y exp(x / y) <= z, second-order cones head first,
+#: semidefinite ones the upper triangle by columns, off-diagonal entries times sqrt 2 (see relumodel.program.semidefinite).
+CONE_KINDS = (ZERO, NONNEGATIVE, SECOND_ORDER, EXPONENTIAL, SEMIDEFINITE)
 
 
 @dataclass(frozen=True, eq=False)

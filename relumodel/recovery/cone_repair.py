@@ -11,45 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..perturbations import Ball
+from ..program.cone_projection import cone_multipliers, rounding
 
 Matrix = NDArray[np.float64]
-
-ROUNDS = 30
 
 
 def into_cone(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None = None) -> Matrix:
     """A point of { G u >= 0 } next to u (d,); G (n, d). The witness (d,) may be NaN where the cone has no interior, then the
     result is the nearest point up to rounding. With a ball the cone is { G u >= h(u) } and only the witness is used: h is
     subadditive, so a step t along it gains at least t (G a - h(a))."""
-    near = _nearest(u, G) if ball is None else u
+    near = u + G.T @ cone_multipliers(G, u) if ball is None else u
     if np.isnan(witness).any():
         return near
     return _along_witness(near, G, witness, ball)
-
-
-def _nearest(u: Matrix, G: Matrix) -> Matrix:
-    """The Euclidean projection on the cone, by non-negative least squares over the rows that have been violated."""
-    from scipy.optimize import nnls  # here, because it costs as much to import as all the rest
-
-    size = float(np.linalg.norm(u))
-    rows = np.linalg.norm(G, axis=1)
-    level = 1e-14 * size * rows
-    violated = np.flatnonzero(G @ u < -level)
-    point = u
-    for _ in range(ROUNDS):
-        if not len(violated):
-            break
-        active = np.flatnonzero(G @ point < -level)
-        if not len(active):
-            break
-        violated = np.union1d(violated, active)
-        scaled = G[violated] / rows[violated, None]
-        try:
-            multipliers, _ = nnls(scaled.T, -u)
-        except RuntimeError:  # no convergence: the witness does the rest
-            break
-        point = u + scaled.T @ multipliers
-    return point
 
 
 def _along_witness(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None) -> Matrix:
@@ -61,7 +35,7 @@ def _along_witness(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None) -> 
         return (G @ a)[live] - (0.0 if ball is None else ball.support(a[None])[0])
 
     gain = slack(witness)
-    margin = 16 * np.finfo(float).eps * rows[live] * max(float(np.linalg.norm(u)), np.finfo(float).tiny)
+    margin = 16 * np.maximum(rounding(G, u)[live], np.finfo(float).tiny)
     if not (gain > 0).all():
         return u
     point, step = u, 0.0

@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.neurons import neurons_of
-from ..data import Data, read, read_features, read_labels, with_bias
+from ..data import Data, read, read_as_trained, read_features, read_labels, with_bias
 from ..declared import number
 from ..errors import FileError, InputError, InputTypeError
 from ..files import replace_file
-from ..networks import Activation
+from ..networks import Activation, Polynomial
 from ..perturbations import L2, Ball, Perturbation
 from ..program.functions import SampleLoss
+from . import three_layer_network
 
 if TYPE_CHECKING:
     from ..certify.worst_case import WorstCase
+    from ..losses import Loss
     from ..model import Model
 
 Matrix = NDArray[np.float64]
@@ -66,20 +68,25 @@ class Network:
         scores = self(X)
         return np.where(scores >= 0, 1.0, -1.0) if self.classifies else scores
 
-    def objective(self, model: Model, X: Any, y: Any) -> float:
+    def objective(self, model: Model, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The non-convex training objective of this network under `model` on data: loss plus penalty, float64.
 
         With a perturbation the loss is that of `worst_case`: the true worst case, or a certified upper bound on it.
+        sample_weight : as for `Model.compile`.
         """
-        data, ball = self._training_data(model, X, y)
-        loss = SampleLoss.bind(model.loss, data.y)
-        if ball is None:
-            value = loss.value(self(data.X))
-        else:
-            from ..certify.worst_case import worst_losses
+        data, ball = self._training_data(model, X, y, sample_weight)
+        loss = SampleLoss.bind(model.loss, data.y, data.weights)
+        value = loss.value(self(data.X)) if ball is None else loss.weights @ self._worst_losses(model.loss, data, ball)
+        return float(value) + self._penalty(model)
 
-            value = loss.weights @ worst_losses(neurons_of(self), model.loss, data.X, data.y, ball, self.bias)
-        return float(value) + model.penalty.of_network(self.hidden_weights, self.output_weights)
+    def _worst_losses(self, loss: Loss, data: Data, ball: Ball) -> Matrix:
+        """The worst loss of every sample, (n,), or a certified upper bound."""
+        from ..certify.worst_case import worst_losses
+
+        return worst_losses(neurons_of(self), loss, data.X, data.y, ball, self.bias)
+
+    def _penalty(self, model: Model) -> float:
+        return model.penalty.of_network(self.hidden_weights, self.output_weights)
 
     def worst_case(self, model: Model, X: Any, y: Any) -> WorstCase:
         """The worst perturbed samples and their losses: `X_adv, losses = network.worst_case(model, X, y)`, (n, d) and (n,).
@@ -108,30 +115,61 @@ class Network:
         """
         from ..certify.certified import certified
 
+        features, labels = self._labelled(X, y, perturbation)
+        if exact and isinstance(perturbation, L2):
+            raise InputError("exact=True needs a perturbation with flat sides, rm.LInf or rm.L1; with rm.L2 leave it False.")
+        limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
+        ball = perturbation.ball(self.n_features, self.feature_names or read_features(X)[1], self.bias)
+        return certified(neurons_of(self), self.predict, features, labels, ball, self.bias, bool(exact), limit)
+
+    def _labelled(self, X: Any, y: Any, perturbation: Any) -> tuple[Matrix, Matrix]:
+        """Features and labels for `certified`, its other arguments checked."""
         if not self.classifies:
             raise InputError("certified() is about labels, and this network was trained for regression; see worst_case().")
         if not isinstance(perturbation, Perturbation):
             raise InputTypeError(f"perturbation must be rm.LInf(r), rm.L2(r) or rm.L1(r); got {perturbation!r}.")
-        if exact and isinstance(perturbation, L2):
-            raise InputError("exact=True needs a perturbation with flat sides, rm.LInf or rm.L1; with rm.L2 leave it False.")
-        limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
         features = self._features(X)
-        labels = read_labels(y, len(features), "certified()")
-        ball = perturbation.ball(self.n_features, self.feature_names or read_features(X)[1], self.bias)
-        return certified(neurons_of(self), self.predict, features, labels, ball, self.bias, bool(exact), limit)
+        return features, read_labels(y, len(features), "certified()")
+
+    def distance_to_boundary(self, X: Any) -> Matrix:
+        """The Euclidean distance of every row of X (n, d) to the nearest change of sign of f, exactly: (n,). Polynomial networks only."""
+        raise InputError(
+            f"distance_to_boundary is exact for polynomial networks only; this one has {type(self.activation).__name__} neurons. "
+            "certified(X, y, perturbation) says whether a label survives a given perturbation."
+        )
 
     def input_gradient(self, X: Any) -> Matrix:
         """The gradient of f with respect to the features at the rows of X (n, d): (n, d). Where x.u_j = 0, of the active side."""
         return neurons_of(self).gradient(self._read(X))[:, : self.n_features]
 
-    def _training_data(self, model: Model, X: Any, y: Any) -> tuple[Data, Ball | None]:
-        """The data and the perturbation set of a model of this network."""
-        if model.network.activation != self.activation or model.network.bias != self.bias:
+    def prune(self, model: Model, X: Any) -> Network:
+        """A network with the same predictions on X (n, d), up to rounding, no larger penalty, and usually far fewer neurons: at most
+        n + 1. Its objective on X is never above this network's, whatever y; predictions elsewhere may differ.
+
+        With a perturbation the two are the same on every point of the perturbation sets, and so is what is certified of them; then
+        only neurons that divide none of the sets are merged, and there may be more than n + 1 left.
+        Source: Pilanci & Ergen 2020, Theorem 1; Caratheodory.
+        """
+        from .prune import pruned
+
+        self._of(model)
+        features = self._features(X)
+        names = self.feature_names or read_features(X)[1]
+        ball = None if model.perturbation is None else model.perturbation.ball(self.n_features, names, self.bias)
+        return pruned(self, model.penalty, with_bias(features, self.bias), ball)
+
+    def _of(self, model: Model) -> None:
+        """An error if the model is one of other networks."""
+        if model.network.layers != 2 or model.network.activation != self.activation or model.network.bias != self.bias:
             raise InputError(
                 f"The model's network is {model.network}, this network has activation {self.activation} and bias={self.bias}."
             )
+
+    def _training_data(self, model: Model, X: Any, y: Any, sample_weight: Any = None) -> tuple[Data, Ball | None]:
+        """The data and the perturbation set of a model of this network."""
+        self._of(model)
         self._features(X)
-        data = read(X, y, model.loss)
+        data = read(X, y, model.loss, sample_weight)
         if model.perturbation is None:
             return data, None
         return data, model.perturbation.ball(self.n_features, self.feature_names or data.names, self.bias)
@@ -155,14 +193,7 @@ class Network:
 
     def _features(self, X: Any) -> Matrix:
         """X checked against the training columns."""
-        features, names = read_features(X, width=self.n_features)
-        if names is not None and self.feature_names is not None and names != self.feature_names:
-            at = next(i for i, pair in enumerate(zip(names, self.feature_names, strict=True)) if pair[0] != pair[1])
-            raise InputError(
-                f"X has other columns than the training data: column {at} is {names[at]!r}, in training it was "
-                f"{self.feature_names[at]!r}. Reorder or rename them: X[list(network.feature_names)]."
-            )
-        return features
+        return read_as_trained(X, self.n_features, self.feature_names)
 
     def _outputs(self, X: Matrix) -> Matrix:
         S = X @ self.hidden_weights
@@ -174,11 +205,13 @@ class Network:
         return f"<Network: {self.n_features} features{bias}, {self.n_neurons} {type(self.activation).__name__} neurons>"
 
 
-def load(path: str | Path) -> Network:
-    """Read a network that `Network.save` wrote. Raises `FileError` where there is none or the file is not one."""
+def load(path: str | Path) -> Any:
+    """Read the `Network` or `ThreeLayerNetwork` that its `save` wrote. Raises `FileError` where there is none or the file is not one."""
     try:
         with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return _from_parts(json.loads(str(file["header"])), {name: file[name] for name in file.files})
+            header, arrays = json.loads(str(file["header"])), {name: file[name] for name in file.files}
+            three = header["format"] == three_layer_network.FORMAT
+            return three_layer_network.from_parts(header, arrays) if three else _from_parts(header, arrays)
     except FileNotFoundError as error:
         raise FileError(f"There is no file {path}.") from error
     except OSError as error:
@@ -197,8 +230,12 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, Matrix]) -> Network:
         arrays.get("gates"),
         header["feature_names"],
     )
-    network = Network(
-        activation=Activation.from_dict(header["activation"]),
+    from .polynomial_network import PolynomialNetwork  # here, because it is a Network
+
+    activation = Activation.from_dict(header["activation"])
+    kind: Any = PolynomialNetwork if isinstance(activation, Polynomial) else Network
+    network = kind(
+        activation=activation,
         bias=header["bias"],
         hidden_weights=hidden,
         output_weights=output,

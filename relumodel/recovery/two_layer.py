@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +19,24 @@ from ..perturbations import Ball
 from ..program.program import Program
 from .cone_repair import into_cone
 from .network import Network
+from .sparsest import sparsest
 
 if TYPE_CHECKING:
     from ..model import Model
 
 Matrix = NDArray[np.float64]
 
-#: A solver leaves noise in blocks that are zero at the optimum; blocks below these shares of the largest are tried as zero.
-NEGLIGIBLE = (3e-1, 1e-1, 3e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-7, 1e-9)
-
 
 @dataclass(frozen=True, eq=False)
 class TwoLayerInverse:
     """The way back from the blocks (v, w), or u for gated networks. X : (n, d) with the bias column, if any; ball : the
     perturbation set that every neuron's sign must survive, or None."""
+
+    by_hand: ClassVar[str] = (
+        "the first columns are the variables below, each in C order; a row v[i] or w[i], the block of pattern i, becomes the neuron "
+        "v[i] / sqrt|v[i]| with output weight +sqrt|v[i]| or -sqrt|w[i]|, the norm being that of the penalty (u[i], of fixed gates, "
+        "as v[i]); the last entry is the bias, if any."
+    )
 
     model: Model
     X: Matrix
@@ -46,33 +50,33 @@ class TwoLayerInverse:
         D.flags.writeable = False
         return D
 
-    @np.errstate(over="ignore", invalid="ignore")  # x may be garbage; what overflows is not the best
     def repair(self, program: Program, x: Matrix, room: float = 0.0) -> Matrix:
-        """The sparsest strictly feasible point among x with its negligible blocks dropped, at several levels of negligible,
-        whose objective is within `room` (relative) of the best of them."""
+        """The sparsest strictly feasible point next to x that costs at most `room` (relative)."""
         blocks = self.blocks(x)
-        norms = np.linalg.norm(blocks, axis=1)
-        zero = np.zeros_like(x)
-        candidates, tried = [(program.objective(zero), zero)], -1
-        for share in (*NEGLIGIBLE, 0.0):
-            keep = norms > share * norms.max()
-            if keep.sum() == tried:
-                continue
-            tried = int(keep.sum())
-            candidate = self.feasible(np.where(keep[:, None], blocks, 0.0))
-            candidates.append((program.objective(candidate), candidate))
-        limit = min(value for value, _ in candidates if not np.isnan(value))
-        limit += room * abs(limit)
-        return next(candidate for value, candidate in candidates if value <= limit)
+        moved, done = np.zeros_like(blocks), np.zeros(len(blocks), dtype=bool)
+
+        def feasible(some: Matrix) -> Matrix:
+            """Moving blocks costs most, so each is moved once, small ones only where they are tried."""
+            used = np.asarray(some.any(axis=1))
+            fresh = used & ~done
+            moved[fresh] = self.feasible(np.where(fresh[:, None], blocks, 0.0))[fresh]
+            done[fresh] = True
+            return self.point(np.where(used[:, None], moved, 0.0))
+
+        return sparsest(program, blocks, feasible, room)
 
     def blocks(self, x: Matrix) -> Matrix:
         """The weight blocks of a point, one a row."""
         return x.reshape(-1, self.X.shape[1])
 
+    def point(self, blocks: Matrix) -> Matrix:
+        """The point with these blocks."""
+        return blocks.reshape(-1)
+
     def feasible(self, blocks: Matrix) -> Matrix:
-        """The point with every block moved into its cone; only those outside are touched."""
+        """Every block moved into its cone; only those outside are touched."""
         if not self.model.network.activation.self_gated:
-            return blocks.reshape(-1)
+            return blocks
         X = self.X
         if self.ball is not None:
             blocks, X = without_undecided(X, self.ball, blocks), without_undecided(X, self.ball, X)
@@ -90,7 +94,7 @@ class TwoLayerInverse:
             moved = into_cone(block, side[j][:, None] * X, witness, self.ball)
             # where the nearest point is the apex, what is computed is rounding: the block is zero
             out[used[j]] = moved if np.linalg.norm(moved) > 1e-13 * np.linalg.norm(block) else 0.0
-        return out.reshape(-1)
+        return out
 
     def network(self, x: Matrix) -> Network:
         """One neuron a block whose norm is not zero."""
@@ -129,5 +133,8 @@ class CrossingInverse(TwoLayerInverse):
         return x[: len(x) // (d + 1) * d].reshape(-1, d)
 
     def feasible(self, blocks: Matrix) -> Matrix:
+        return blocks
+
+    def point(self, blocks: Matrix) -> Matrix:
         assert self.ball is not None
         return np.concatenate([blocks.reshape(-1), self.ball.support(blocks)])

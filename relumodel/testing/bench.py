@@ -134,6 +134,12 @@ class Bench:
         if missing := lacking(self.backend, kinds):
             raise SkippedError(f"it does not support {', '.join(missing)}")
 
+    def take(self, program: Program) -> None:
+        """Skip unless the backend has the capabilities for a program and does not decline it."""
+        self.need(program.kinds)
+        if (reason := declined(self.backend, program)) is not None:
+            raise SkippedError(f"it declines the program: {reason}")
+
     def cases(self) -> list[Case]:
         """The programs with known answers that the backend can take."""
         programs = ((case, self.program(case)) for case in CASES)
@@ -153,7 +159,7 @@ class Bench:
 
     def solved(self, case: Case) -> Run:
         """The backend's plain run on a case."""
-        self.need(self.program(case).kinds)
+        self.take(self.program(case))
         if case.name not in self._runs:
             self._runs[case.name] = self.call(self.handed(case))
         run = self._runs[case.name]

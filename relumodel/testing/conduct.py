@@ -140,11 +140,11 @@ def _penalty(bench: Bench) -> Penalty:
     """Weight decay where the backend has the cones for it, else the path norm."""
     for penalty in (WeightDecay(1e-2), PathNorm(1e-2)):
         try:
-            bench.need(_example(penalty, n=4, d=1, P=1).kinds)
+            bench.take(_example(penalty, n=4, d=1, P=1))
         except SkippedError:
             continue
         return penalty
-    raise SkippedError("it supports neither second-order nor nonnegative cones")
+    raise SkippedError("it supports neither second-order nor nonnegative cones, or declines the program")
 
 
 def _example(penalty: Penalty, n: int, d: int, P: int) -> Program:

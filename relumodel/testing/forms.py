@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 
 import numpy as np
 import scipy
@@ -100,7 +100,17 @@ def exponential_rows(bench: Bench) -> None:
     right(bench, EXPONENTIAL)
 
 
-@check("all_cones", "every kind of cone side by side")
+@check("semidefinite_rows", "semidefinite cones of different orders: upper triangle by columns, off-diagonal entries times sqrt 2")
+def semidefinite_rows(bench: Bench) -> None:
+    right(bench, SEMIDEFINITE)
+
+
+@check("all_cones_and_matrices", "every kind of cone side by side, semidefinite ones last")
+def all_cones_and_matrices(bench: Bench) -> None:
+    right(bench, _side_by_side(EQUALITY, SECOND_ORDER, EXPONENTIAL, SEMIDEFINITE))
+
+
+@check("all_cones", "every kind of cone side by side but semidefinite ones")
 def all_cones(bench: Bench) -> None:
     right(bench, _side_by_side(EQUALITY, SECOND_ORDER, EXPONENTIAL))
 
@@ -149,6 +159,17 @@ SECOND_ORDER = known(
 
 # exp(x1) <= x2 at slope 2
 EXPONENTIAL = known([-2, 1], [[-1, 0], [0, 0], [0, -1]], [0, 1, 0], [("exponential", 3)], x=[log(2), 2], z=[-2, 2 * log(2) - 2, 1])
+
+
+# [[x1, 0, 1], [0, 1, 0], [1, 0, x2]] and [[x3, 3], [3, 1]]:  x1 x2 >= 1,  x3 >= 9
+SEMIDEFINITE = known(
+    [1, 4, 1],
+    [[-1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, -1, 0], [0, 0, -1], [0, 0, 0], [0, 0, 0]],
+    [0, 0, 1, sqrt(2), 0, 0, 0, 3 * sqrt(2), 1],
+    [("semidefinite", 6), ("semidefinite", 3)],
+    x=[2, 0.5, 9],
+    z=[1, 0, 0, -2 * sqrt(2), 0, 4, 1, -3 * sqrt(2), 9],
+)
 
 
 def _side_by_side(*parts: Known) -> Known:

@@ -144,7 +144,7 @@ def _of_program(program: Program, dual: Any) -> Dual:
 
 
 def dual_cone_violation(z: Vector, form: ConicForm) -> float:
-    """The largest violation of the dual cones by z: zero rows are free, the others but the exponential ones their own duals."""
+    """The largest violation of the dual cones by z: zero rows are free, exponential cones have others, the rest are their own."""
     own = z.copy()
     own[form.rows("zero")] = 0.0
     exponential = form.rows("exponential")

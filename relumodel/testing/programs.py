@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from ..losses import Absolute, Hinge, Huber, Logistic, Loss, Squared, SquaredHinge
 from ..model import Model
-from ..networks import Activation, GatedReLU, LeakyReLU, ReLU, TwoLayer
+from ..networks import Activation, GatedReLU, LeakyReLU, Polynomial, ReLU, TwoLayer
 from ..patterns import GivenPatterns
 from ..penalties import PathNorm, Penalty, WeightDecay
-from ..perturbations import LInf, Perturbation
+from ..perturbations import L2, LInf, Perturbation
 from ..program.program import Program
 from .bench import CASES, Bench, Case, demand
 from .kit import check
@@ -207,6 +207,20 @@ case(
     "the root of the derivative in one dimension, found by bisection",
     _logistic_optimum([1, 2, 3], [-1, 1, 1], 0.25),
     program([1, 2, 3], [-1, 1, 1], Logistic(reduction="sum"), WeightDecay(0.25)),
+)
+case(
+    "polynomial",
+    "sigma(t) = t^2 + 2 t + 3, one sample x = 1: the neuron u = 1 has sigma = 6, alpha = (6 * 2 - 3) / 36",
+    0.875,
+    lambda: Model(TwoLayer(Polynomial(1.0, 2.0, 3.0)), Squared(), WeightDecay(3.0)).compile([[1.0]], [2.0]),
+    [0.25, 0.25 * 2**0.5, 0.25, 0, 0, 0],
+)
+case(
+    "perturbed_polynomial",
+    "sigma(t) = t on x = 1, which moves by 1/2: the margin is alpha / 2, so alpha = 2 at beta = 1/4",
+    0.5,
+    lambda: Model(TwoLayer(Polynomial(0, 1.0, 0)), Hinge(), WeightDecay(0.25), L2(0.5)).compile([[1.0], [-1.0]], [1.0, -1.0]),
+    special="perturbed samples",
 )
 case(
     "perturbed_hinge",

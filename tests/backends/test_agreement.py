@@ -9,7 +9,8 @@ from reference import optimum
 from relumodel import backend as registry
 from relumodel.solution import Solution
 
-AVAILABLE = [info.name for info in rm.backends() if info.available]
+#: but the one for polynomial networks alone
+AVAILABLE = [info.name for info in rm.backends() if info.available and info.name != "descent"]
 BIASED = [rm.TwoLayer(rm.ReLU(), True), rm.TwoLayer(rm.LeakyReLU(0.2), False), rm.TwoLayer(rm.GatedReLU(), True)]
 #: every loss with every penalty on every activation, reductions in turn
 CHOSEN = [m for m in MODELS if m.network in BIASED and (m.loss.reduction == "mean") == (BIASED.index(m.network) != 1)]
@@ -57,7 +58,9 @@ PERTURBED = [
 @pytest.mark.parametrize("model", PERTURBED, ids=lambda m: f"{type(m.loss).__name__}-{type(m.perturbation).__name__}-{m.robust}")
 def test_perturbed_programs_agree(model):
     program = model.compile(*example(model), patterns=rm.SamplePatterns(4, seed=0))
-    solutions = [solved(program, name) for name in able(program)]
+    # admm takes crossing programs of residual losses too, but their proximal map nests two roots: too slow to test to 1e-6
+    slow = {"admm"} if model.robust == "crossing" and model.loss.reads == "residual" else set()
+    solutions = [solved(program, name) for name in able(program) if name not in slow]
     assert len(solutions) >= 4
     for solution in solutions:
         assert solution.gap <= 1e-5

@@ -39,7 +39,7 @@ def test_iteration_limits_are_kept_and_said(name, options):
 
 @pytest.mark.parametrize("name", CONIC)
 def test_verbose_solvers_speak(name, capfd):
-    compiled().solve(backend=name, verbose=True)
+    compiled().solve(backend=name, verbose="solver")
     spoken = capfd.readouterr().out
     assert {"clarabel": "Clarabel", "ecos": "ECOS", "scs": "SCS", "highs": "HiGHS"}[name] in spoken
     compiled().solve(backend=name)

@@ -155,7 +155,7 @@ def test_nothing_is_printed_unless_asked(backend, capfd):
     program = compiled(rm.Model(rm.TwoLayer(rm.ReLU()), rm.Hinge(), rm.WeightDecay(0.05)))
     program.solve(backend=backend)
     assert capfd.readouterr() == ("", "")
-    program.solve(backend=backend, verbose=True)
+    program.solve(backend=backend, verbose="solver")
     assert "Clarabel" in capfd.readouterr().out
 
 

@@ -159,6 +159,6 @@ def test_ctrl_c(name, loss, penalty, n, options, point):
 
 def test_the_names_above_are_those_there_are():
     """No backend is left out of these tests silently."""
-    tested = {"admm", "torch", *(case[0] for case in INTERRUPTED)}
+    tested = {"admm", "torch", "descent", *(case[0] for case in INTERRUPTED)}
     assert {info.name for info in rm.backends() if info.available} <= tested
     assert all(getattr(registry.find(name), "keeps_time_limit", True) for name in WITH_CLOCK)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import relumodel as rm
+from relumodel.certify.bound import gradients
+from relumodel.certify.tighten import tighten
 from relumodel_admm.backend import AdmmBackend
 
 LOSSES = [rm.Squared, rm.Absolute, lambda **how: rm.Huber(0.3, **how), rm.Hinge, rm.SquaredHinge, rm.Logistic]
@@ -63,6 +65,40 @@ def test_degenerate_data(loss, name, X):
     for penalty in (rm.WeightDecay(0.1), rm.PathNorm(0.01)):
         solution = solved(program(loss(), penalty, X=X, patterns=5, bias=False))
         assert solution.gap <= 1e-6, solution
+
+
+@pytest.mark.parametrize("loss", [rm.Squared, rm.Hinge, rm.Logistic], ids=["squared", "hinge", "logistic"])
+@pytest.mark.parametrize("size", [1e-8, 1e8])
+def test_a_column_of_another_scale(loss, size):
+    """Patterns that depend on the odd column as on the others; the optimum of the equally scaled program is none of this one's."""
+    rng = np.random.default_rng(4)
+    X, y = rng.standard_normal((40, 4)), labels(40, rng)
+    drawn = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(1)).compile(X, y, patterns=rm.SamplePatterns(5, seed=0))
+    X[:, 2] *= size
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), loss(), rm.WeightDecay(0.02 * min(1.0, size)))
+    solution = solved(model.compile(X, y, patterns=rm.GivenPatterns(drawn.patterns)))
+    assert solution.gap <= 1e-6, solution
+    assert solution.objective < model.compile(X, y, patterns=rm.GivenPatterns(drawn.patterns)).objective(0 * solution.point)
+
+
+def beta_max(compiled):
+    """Where zero becomes optimal: the largest dual norm over the blocks, the best cone multipliers in place."""
+    free = compiled.with_penalty(0.0)
+    q = gradients(free, np.zeros(free.n_variables))
+    _, left = tighten(free, q, -free.term("loss").map.adjoint(q["loss"]))
+    return float(free.term("penalty").function.block_gauges(left).max())
+
+
+@pytest.mark.parametrize("loss", [rm.Hinge, rm.Absolute], ids=["hinge", "absolute"])
+def test_penalties_almost_strong_enough_for_zero(loss):
+    """Most samples then sit at an end of their multiplier's interval."""
+    X = np.random.default_rng(3).standard_normal((150, 6))
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), loss(), rm.WeightDecay(1.0))
+    compiled = model.compile(X, np.where(X[:, 0] > 0.3, 1.0, -1.0), patterns=rm.SamplePatterns(10, seed=0))
+    strongest = beta_max(compiled)
+    assert solved(compiled.with_penalty(1.001 * strongest)).iterations == 0
+    for share in (0.5, 0.9):
+        assert solved(compiled.with_penalty(share * strongest)).gap <= 1e-6
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=NAMES)

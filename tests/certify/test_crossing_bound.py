@@ -10,7 +10,7 @@ from relumodel.certify.crossing_bound import crossing_bound
 from relumodel.certify.neurons import Neurons, neurons_of
 from relumodel.data import with_bias
 from relumodel.perturbations import Ball
-from robust_networks import ACTIVATIONS, SETS, attacked_networks, random_network
+from robust_networks import ACTIVATIONS, SETS, attacked_networks
 from robust_reference import draws
 
 
@@ -19,13 +19,13 @@ def parts(network, X, perturbation):
     return neurons_of(network), with_bias(X, network.bias), ball
 
 
-@given(attacked_networks(), st.sampled_from([1.0, -1.0]), st.booleans())
-def test_no_point_of_the_set_is_below_the_bound(case, s, chords):
+@given(attacked_networks(), st.sampled_from([1.0, -1.0]))
+def test_no_point_of_the_set_is_below_the_bound(case, s):
     network, X, _, perturbation = case
     neurons, A, ball = parts(network, X, perturbation)
-    if ball is None or (network.gates is not None and not chords):
+    if ball is None:
         return
-    bound = crossing_bound(neurons, A, np.full(len(A), s), ball, chords=chords)
+    bound = crossing_bound(neurons, A, np.full(len(A), s), ball)
     for delta in draws(perturbation, ball.radii, (200, len(A)), np.random.default_rng(0)):
         assert (s * neurons.output(A + delta) >= bound.value - 1e-9).all()
 
@@ -42,51 +42,40 @@ def test_where_nothing_crosses_the_bound_is_attained(case, s):
 
 
 @pytest.mark.parametrize("make", SETS)
-@pytest.mark.parametrize("chords", [False, True])
-def test_ascent_only_raises_the_bound(make, chords):
+def test_ascent_only_raises_the_bound(make):
     """Above the bound of the choices it starts from, whatever they are, and at a choice that no single flip betters."""
     rng = np.random.default_rng(0)
     neurons = Neurons(rng.standard_normal((5, 3)), rng.choice([-1.0, 1.0], 5), 0.1)
     X, s, ball = rng.standard_normal((8, 3)), rng.choice([-1.0, 1.0], 8), make(1.0).ball(3)
     for seed in range(5):
         start = np.random.default_rng(seed).random((5, 8)) < 0.5
-        before = crossing_bound(neurons, X, s, ball, active=start, chords=chords, sweeps=0)
-        after = crossing_bound(neurons, X, s, ball, active=start, chords=chords, sweeps=20)
+        before = crossing_bound(neurons, X, s, ball, active=start, sweeps=0)
+        after = crossing_bound(neurons, X, s, ball, active=start, sweeps=20)
         assert (after.value >= before.value - 1e-12).all()
         for j in range(5):
-            flipped = after.active.copy()
+            flipped = after.slopes == 1
             flipped[j] ^= True
-            other = crossing_bound(neurons, X, s, ball, active=flipped, chords=chords, sweeps=0)
+            other = crossing_bound(neurons, X, s, ball, active=flipped, sweeps=0)
             assert (other.value <= after.value + 1e-12).all()
 
 
 @pytest.mark.parametrize("make", SETS)
-def test_the_choices_mean_what_the_crossing_program_means_by_them(make):
-    """Without chords and without ascent, G is the formula of the crossing program at the same choices."""
-    rng = np.random.default_rng(1)
-    m, n, slope = 4, 6, 0.2
-    blocks, signs = rng.standard_normal((m, 3)), np.array([1.0, 1, -1, -1])
-    X, ball = rng.standard_normal((n, 3)), make(0.7).ball(3)
-    bound = crossing_bound(Neurons(blocks, signs, slope), X, np.ones(n), ball, chords=False)
-    T, h = X @ blocks.T, ball.support(blocks)
-    slopes = np.where(bound.active.T, 1.0, slope)
-    slack = (1 - slope) * np.maximum(h + np.where(bound.active.T, -T, T), 0)[:, signs < 0].sum(axis=1)
-    q = (signs * slopes) @ blocks
-    np.testing.assert_allclose(bound.q, q, atol=1e-12)
-    np.testing.assert_allclose(bound.value, (X * q).sum(axis=1) - ball.support(q) - slack, atol=1e-12)
-
-
-@pytest.mark.parametrize("make", SETS)
-def test_chords_are_never_worse(make):
-    neurons = neurons_of(random_network(rm.ReLU(), 3, 8, seed=1, bias=False))
-    X, ball = np.random.default_rng(1).standard_normal((40, 3)), make(0.5).ball(3)
-    with_chords, without = (crossing_bound(neurons, X, np.ones(40), ball, chords=c) for c in (True, False))
-    assert (with_chords.value >= without.value - 1e-12).all()
-    assert (with_chords.value > without.value + 1e-3).any()
-    # on any choice for the neurons that push up, too
-    for active in (np.zeros((8, 40), dtype=bool), without.active):
-        pair = [crossing_bound(neurons, X, np.ones(40), ball, active, chords=c, sweeps=0).value for c in (True, False)]
-        assert (pair[0] >= pair[1] - 1e-12).all()
+def test_no_line_from_above_is_better_than_the_chord(make):
+    """The slack of a line of slope l + (1 - l) e above both ends is (1 - l) max(e (h - t), (1 - e) (h + t))."""
+    least = 0.2
+    neurons = Neurons(np.random.default_rng(1).standard_normal((6, 3)), np.array([1.0, 1, 1, -1, -1, -1]), least)
+    X, ball = np.random.default_rng(2).standard_normal((40, 3)), make(0.5).ball(3)
+    found = crossing_bound(neurons, X, np.ones(40), ball)
+    T, h, down = X @ neurons.blocks.T, ball.support(neurons.blocks), neurons.signs < 0
+    for seed in range(20):
+        share = (found.slopes.T - least) / (1 - least)
+        other = np.clip(share + np.random.default_rng(seed).choice([-1, -0.1, 0.1, 1]), 0, 1)
+        share = np.where(down, other, share)
+        q = (neurons.signs * (least + (1 - least) * share)) @ neurons.blocks
+        slack = (1 - least) * np.maximum(share * (h - T), (1 - share) * (h + T))[:, down].sum(axis=1)
+        value = (X * q).sum(axis=1) - ball.support(q) - slack
+        assert (value <= found.value + 1e-12).all()
+        assert (value < found.value - 1e-3).any()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS[:2], ids=lambda a: type(a).__name__)
@@ -117,9 +106,9 @@ def test_a_gate_that_may_flip():
 
 def test_by_hand():
     """f = (t)_+ - 2 (t - 1)_+ on t in [0, 2]: lowest 0 at both ends. The chord of the second neuron over [-1, 1] gives
-    -(t - 1) - 1 = -t, the first is t itself: exact. Without chords G = t - 2 (t - 1) - 2 (...)."""
+    -(t - 1) - 1 = -t, the first is t itself: exact."""
     neurons = Neurons(np.array([[1.0, 0.0], [2.0, -2.0]]), np.array([1.0, -1.0]), 0.0)
     X, ball = np.array([[1.0, 1.0]]), rm.LInf(1.0).ball(1, bias=True)
-    assert crossing_bound(neurons, X, np.ones(1), ball).value == pytest.approx([0.0])
-    # slope 1: t - 2 (t - 1) - (2 - 0)_+ = -t, lowest -2;  slope 0: t - 2, lowest -2
-    assert crossing_bound(neurons, X, np.ones(1), ball, chords=False).value == pytest.approx([-2.0])
+    found = crossing_bound(neurons, X, np.ones(1), ball)
+    assert found.value == pytest.approx([0.0])
+    np.testing.assert_allclose(found.slopes, [[1.0], [0.5]])

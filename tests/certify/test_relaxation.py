@@ -66,6 +66,24 @@ def test_it_is_sound_and_at_least_any_choice_of_slopes(case, s):
         assert (some <= bound.value + 1e-6 * (1 + np.abs(some))).all()
 
 
+@given(attacked_networks(activations=[rm.ReLU(), rm.LeakyReLU(0.3)]), st.sampled_from([1.0, -1.0]))
+def test_its_slopes_are_those_of_the_crossing_program(case, s):
+    """G is the formula of the crossing program at the shares that the slopes are."""
+    network, X, _, perturbation = case
+    ball = perturbation.ball(network.n_features, bias=network.bias)
+    if ball is None or not network.n_neurons:
+        return
+    neurons, A = neurons_of(network), with_bias(X, network.bias)
+    bound = relaxed_bound(neurons, A, np.full(len(A), s), ball)
+    T, h, least = A @ neurons.blocks.T, ball.support(neurons.blocks), neurons.slope
+    assert ((least <= bound.slopes) & (bound.slopes <= 1)).all()
+    share = (bound.slopes.T - least) / (1 - least)
+    slack = (1 - least) * np.maximum(share * (h - T), (1 - share) * (h + T))[:, s * neurons.signs < 0].sum(axis=1)
+    q = s * (neurons.signs * bound.slopes.T) @ neurons.blocks
+    np.testing.assert_allclose(bound.q, q, atol=1e-9)
+    np.testing.assert_allclose(bound.value, (A * q).sum(axis=1) - ball.support(q) - slack, atol=1e-9)
+
+
 def test_bounds_that_are_good_enough_are_left_alone():
     rng = np.random.default_rng(3)
     neurons = Neurons(rng.standard_normal((9, 3)), rng.choice([-1.0, 1.0], 9), 0.0)

@@ -54,8 +54,8 @@ def test_crossing_program_agrees_with_cvxpy(activation, perturbation, loss):
     X, y = example(model, n=5)
     solution = solved(model, X, y, rm.SamplePatterns(2, seed=1))
     D = solution.program.patterns
-    active = np.broadcast_to(D.T, (2, 2, *D.T.shape))
-    assert solution.objective == pytest.approx(crossing_optimum(model, X, y, active), rel=1e-6, abs=1e-8)
+    shares = np.broadcast_to(D.T, (2, 2, *D.T.shape))
+    assert solution.objective == pytest.approx(crossing_optimum(model, X, y, shares), rel=1e-6, abs=1e-8)
 
 
 @pytest.mark.parametrize("robust", ["strict", "crossing"])
@@ -66,8 +66,8 @@ def test_with_the_path_norm_and_without_a_bias(robust, loss):
     y = targets(loss, 5)
     solution = solved(model, X, y, rm.SamplePatterns(2, seed=0))
     D = solution.program.patterns
-    active = np.broadcast_to(D.T, (2, 2, *D.T.shape))
-    expected = strict_optimum(model, X, y, D) if robust == "strict" else crossing_optimum(model, X, y, active)
+    shares = np.broadcast_to(D.T, (2, 2, *D.T.shape))
+    expected = strict_optimum(model, X, y, D) if robust == "strict" else crossing_optimum(model, X, y, shares)
     assert solution.objective == pytest.approx(expected, rel=1e-6)
     assert "quadratic" not in solution.program.kinds
     assert "second-order" not in solution.program.kinds  # an LP, which plain MPS can hold

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_strategies import matrices
-from relumodel.program.maps import Identity, MaskedProduct
+from relumodel.program.maps import Dense, Identity, MaskedProduct, SegmentSums
 
 SIGNS = [(1.0, -1.0), (1.0, 1.0), (1.0,), (-1.0, 1.0)]
 MASKS = [lambda D: D.astype(np.int8), lambda D: np.where(D, 1, -1).astype(np.int8), lambda D: np.where(D, 1.0, 0.3)]
@@ -100,3 +100,34 @@ def test_identity():
     np.testing.assert_array_equal(K.forward(x), x)
     np.testing.assert_array_equal(K.adjoint(x), x)
     np.testing.assert_array_equal(K.matrix().toarray(), np.eye(3))
+
+
+def test_dense():
+    """The features of three samples, zeros included."""
+    K = Dense(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 4.0]]))
+    x, z = vectors(K)
+    np.testing.assert_allclose(K.forward(x), K.F @ x)
+    np.testing.assert_allclose(K.adjoint(z), K.F.T @ z)
+    assert K.matrix().nnz == 4
+    np.testing.assert_allclose(K.matrix() @ x, K.forward(x))
+    np.testing.assert_allclose(Dense(torch.asarray(K.F)).forward(torch.asarray(x)).numpy(), K.forward(x))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_segment_sums(size):
+    """Rows of a product summed over consecutive patterns, some rows left out."""
+    rng = np.random.default_rng(size)
+    X, mask = rng.standard_normal((4, 2)), rng.integers(-1, 2, (2 * size, 4)).astype(np.int8)
+    inner = MaskedProduct(X, mask, (1.0, -1.0), summed=False)
+    rows = np.array([0, 3, 5, 6, 10, 15])
+    K = SegmentSums(inner, size, rows)
+    x, z = vectors(K)
+    products = by_definition(inner, x).reshape(4, size, 4)  # (C G, size, n)
+    np.testing.assert_allclose(K.forward(x), products.sum(axis=1).reshape(-1)[rows], atol=1e-12)
+    assert K.forward(x) @ z == pytest.approx(x @ K.adjoint(z), abs=1e-12)
+    A = K.matrix()
+    assert A.shape == K.shape
+    np.testing.assert_allclose(A @ x, K.forward(x), atol=1e-12)
+    on_torch = dataclasses.replace(K, inner=dataclasses.replace(inner, X=torch.asarray(X), mask=torch.asarray(mask)))
+    np.testing.assert_allclose(on_torch.forward(torch.asarray(x)).numpy(), K.forward(x), atol=1e-12)
+    np.testing.assert_allclose(on_torch.adjoint(torch.asarray(z)).numpy(), K.adjoint(z), atol=1e-12)

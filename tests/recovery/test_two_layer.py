@@ -21,7 +21,7 @@ def test_the_network_of_a_feasible_point_costs_what_the_program_says(model):
     X, y = example(model)
     program = model.compile(X, y, patterns=rm.EnumeratePatterns())
     for seed in range(3):
-        x = program.inverse.feasible(random_point(program, seed).reshape(-1, program.variables[0].shape[1]))
+        x = program.inverse.feasible(random_point(program, seed).reshape(-1, program.variables[0].shape[1])).reshape(-1)
         network = program.inverse.network(x)
         assert program.violation(x) == 0
         assert network.objective(model, X, y) == pytest.approx(program.objective(x), rel=1e-12)
@@ -77,7 +77,7 @@ def test_a_block_whose_nearest_point_is_the_apex_becomes_zero():
     """v >= 0 and 2 v >= 0 at v = -1: nearest is 0 exactly, not the rounding of 0, which would be a neuron of size 1e-320."""
     model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.1))
     program = model.compile([[1.0], [2.0]], [1.0, 2.0], patterns=rm.GivenPatterns([[1], [1]]))
-    np.testing.assert_array_equal(program.inverse.feasible(np.array([[-1.0], [3.0]])), [0, 3])
+    np.testing.assert_array_equal(program.inverse.feasible(np.array([[-1.0], [3.0]])), [[0], [3]])
 
 
 def test_blocks_too_small_to_have_a_norm_are_no_neurons():

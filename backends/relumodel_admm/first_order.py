@@ -1,0 +1,178 @@
+"""ADMM on any two-layer program: what it starts from, when it looks at the bound, when it stops."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relumodel.backend import BackendError, Options, Program, RawSolution, certify, relative_gap
+from relumodel.program.functions import Nonnegative, SampleLoss
+
+from .cast import converted
+from .images import images_of
+from .normal_system import DENSE, ENTRIES, STEPS, DenseInverse, NormalSystem, PencilInverse
+from .splitting import Splitting
+
+Vector = NDArray[np.float64]
+
+#: First weights: the loss's, as a share of its curvature; the others', as multiples of what the loss then adds to the normal matrix.
+#: Rows of sign cones are normalised and take more than what perturbed programs have in their place.
+LOSS, CONES, ROBUST, PENALTY = 0.1, 10.0, 1.0, 0.1
+
+#: The gap is measured at these iterations, then every `EVERY`.
+LOOKS, EVERY = (10, 20, 40, 60, 80, 100, 125, 150, 175, 200), 50
+
+#: The weights are balanced after `FIRST` iterations and whenever their number has grown by the factor `AGAIN`.
+FIRST, AGAIN = 10, 1.5
+
+#: Iterations of ADMM when the caller gives no limit.
+ITERATIONS = 20_000
+
+PRECISIONS = ("float64", "float32")
+
+
+def bytes_needed(program: Program, itemsize: int = 8) -> int:
+    """About what the iteration holds: seven vectors of each term's size, and X twice."""
+    X = program.terms[0].map.X  # type: ignore[attr-defined]
+    images = sum(t.map.shape[0] for t in program.terms)
+    return itemsize * (7 * images + 10 * program.n_variables + 2 * X.size + 3 * X.shape[1] ** 2)
+
+
+@dataclass
+class Look:
+    """What an iterate is worth: the objective and violation of the program at x, and a valid bound."""
+
+    x: Vector
+    duals: dict[str, Vector]
+    objective: float
+    violation: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        return relative_gap(self.objective, self.bound)
+
+
+class FirstOrder:
+    """One solve."""
+
+    def __init__(self, program: Program, options: Options, dtype: str, steps: int | None) -> None:
+        self.program, self.options, self.dtype = program, options, dtype
+        convert = lambda v: v.astype(dtype)  # noqa: E731
+        functions = [converted(t.function, convert) if dtype != "float64" else t.function for t in program.terms]
+        maps = [converted(t.map, convert) if dtype != "float64" else t.map for t in program.terms]
+        self.images = images_of(program, functions, maps)
+        columns = self.images.size * sum(t.map.shape[0] for t in program.terms)
+        dense = self.images.size <= DENSE and columns <= ENTRIES
+        inverse = DenseInverse(self.images) if dense else PencilInverse(self.images)
+        self.system = NormalSystem(self.images, inverse, steps or (1 if dense else STEPS))
+        start = options.warm_start if options.warm_start is not None else np.zeros(program.n_variables)
+        self.splitting = Splitting(functions, self.system, self._weights(), start.astype(dtype))
+        self.penalty = [t.name for t in program.terms].index("penalty")
+        self.repaired_at = 0
+
+    def _weights(self) -> list[float]:
+        """The loss's from its curvature between zero and its minimum, the others in proportion."""
+        function: Any = self.program.term("loss").function
+        clean: SampleLoss = getattr(function, "clean", function)
+        f0 = self.program.objective(np.zeros(self.program.n_variables))
+        spread = float((clean.tau**2).sum()) or float(len(clean.tau))
+        loss = LOSS * 2 * f0 / spread
+        share = {
+            t.name: pencil.mean(np.asarray(self.images.X))
+            for t, pencil in zip(self.program.terms, self.images.pencils(), strict=True)
+        }
+        level = loss * share["loss"]
+        out = []
+        for term in self.program.terms:
+            cones = CONES if isinstance(term.function, Nonnegative) else ROBUST
+            part = {"loss": 1.0, "penalty": PENALTY}.get(term.name, cones)
+            out.append(part * level / share[term.name] if share[term.name] > 0 and level > 0 else 1.0)
+        return out
+
+    def run(self, limit: int) -> RawSolution:
+        """Iterate until the gap is reached, or there is reason to stop."""
+        options, done = self.options, False
+        k, look, balanced = 0, self.look(), float(FIRST)
+        best = look
+        while not done and k < limit:
+            k += 1
+            self.splitting.step()
+            if k in LOOKS or k % EVERY == 0 or k == limit or self._must_stop():
+                if self.dtype != "float64":
+                    self.splitting.refresh()
+                look = self.look()
+                if not math.isfinite(look.objective):
+                    break
+                done = self._solved(k, look)
+                best = look if done or look.bound >= best.bound or look.gap < best.gap else best
+                stop = options.report(k, look.objective, look.bound, gap=look.gap, violation=look.violation)
+                if done or stop:
+                    break
+            if k >= balanced:
+                balanced = AGAIN * k
+                self.splitting.balance(self.penalty)
+        status = "solved" if done else options.stopped or ("iteration limit" if k >= limit else "inaccurate")
+        return RawSolution(status, look.x, look.duals, look.objective, k, self.message(done))
+
+    def _must_stop(self) -> bool:
+        left = self.options.remaining()
+        return self.options.stopped is not None or (left is not None and left <= 0)
+
+    def look(self) -> Look:
+        """Measure the present iterate, in float64."""
+        program, splitting = self.program, self.splitting
+        x = np.asarray(splitting.copies[self.penalty], dtype=np.float64)
+        x = np.concatenate([x, np.asarray(splitting.x, dtype=np.float64)[len(x) :]])
+        duals = {
+            t.name: np.asarray(self._rescaled(q, scale), dtype=np.float64)
+            for t, q, scale in zip(program.terms, splitting.multipliers(), self.images.scales, strict=True)
+        }
+        proof = certify(program, x, duals, tol=math.inf)
+        return Look(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
+
+    @staticmethod
+    def _rescaled(q: Any, scale: Any) -> Any:
+        """The multiplier of an image that was divided by `scale`, sample by sample."""
+        return q if isinstance(scale, float) else (q.reshape(-1, len(scale)) / scale).reshape(-1)
+
+    def _solved(self, k: int, look: Look) -> bool:
+        """Whether the gap holds at a feasible point; that point then takes the place of x. Tried when the iterate itself is near."""
+        tol = self.options.tol
+        if abs(look.gap) > tol or (self.repaired_at and k < 1.25 * self.repaired_at):
+            return False
+        self.repaired_at = k
+        x = self.program.inverse.repair(self.program, look.x)
+        objective = self.program.objective(x)
+        if relative_gap(objective, look.bound) > tol:
+            return False
+        look.x, look.objective, look.violation = x, objective, self.program.violation(x)
+        return True
+
+    def message(self, done: bool) -> str:
+        how = "factorised normal matrix" if self.system.inverse.exact else f"conjugate gradients, {self.system.steps} an iteration"
+        lost = "; float32 lost the accuracy that was asked for, use float64" if self.dtype != "float64" and not done else ""
+        return f"ADMM ({how}){lost}"
+
+
+def whole(value: Any, name: str, low: int) -> int:
+    """An option that is a whole number, or an error that says so."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise BackendError(f"{name} must be a whole number, at least {low}; got {value!r}.")
+    return int(value)
+
+
+def solve(program: Program, options: Options) -> RawSolution:
+    """ADMM on a program. Ctrl-C, the clock and the callback stop it; what it has is returned."""
+    dtype = options.extra.get("dtype", "float64")
+    if dtype not in PRECISIONS:
+        raise BackendError(f"dtype must be one of {', '.join(PRECISIONS)}; got {dtype!r}.")
+    steps = options.extra.get("cg_steps")
+    steps = None if steps is None else whole(steps, "cg_steps", low=1)
+    limit = whole(options.extra.get("max_iter", ITERATIONS), "max_iter", low=0)
+    with options.catching_interrupt(), np.errstate(all="ignore"):
+        return FirstOrder(program, options, dtype, steps).run(limit)

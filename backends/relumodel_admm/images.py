@@ -1,0 +1,314 @@
+"""K_j x of all terms at once.
+
+The terms of a two-layer program read the same product S = X U of its blocks. Taken together they cost one product with X, and
+one for all adjoints; apart they would cost one each. Images are lists, one flat array a term, in the order of the terms.
+
+Rows of sign cones are divided by the norms of their samples: the cone is the same, and samples of all sizes count alike.
+Each reader also says what it adds to the normal matrix, seen as  A0 (x) I + A1 (x) X'X  between blocks, where X' D X is
+replaced by its mean (trace of D-weighted rows) X'X: the form that normal_system.py can invert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from relumodel.backend import Program
+from relumodel.program.crossing import CrossingMap
+from relumodel.program.functions import Nonnegative
+from relumodel.program.maps import Identity, Leading, MaskedProduct
+from relumodel.program.robust_maps import SampleWeights, Stacked
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass
+class Pencil:
+    """A0 (x) I + A1 (x) X'X on B blocks, and the diagonal of the variables after the blocks. share : (n,) |x_k|^2 / |X|_F^2."""
+
+    share: NDArray[np.float64]
+    A0: Matrix
+    A1: Matrix
+    rest: NDArray[np.float64]
+
+    @classmethod
+    def zero(cls, share: NDArray[np.float64], blocks: int, rest: int) -> Pencil:
+        return cls(share, np.zeros((blocks, blocks)), np.zeros((blocks, blocks)), np.zeros(rest))
+
+    def add(self, other: Pencil, weight: float) -> None:
+        self.A0 += weight * other.A0
+        self.A1 += weight * other.A1
+        self.rest += weight * other.rest
+
+    def mean(self, X: Matrix) -> float:
+        """The mean of its diagonal over the blocks."""
+        B, d = len(self.A0), X.shape[1]
+        return float((np.trace(self.A0) + np.trace(self.A1) * (X * X).sum() / d) / B)
+
+    def on_weights(self, slopes: Matrix, count: Any = 1.0) -> None:
+        """sum_k count_k |sum_b slopes_bk u_b|^2; slopes (B, n)."""
+        self.A0 += (slopes * count) @ slopes.T
+
+    def on_products(self, slopes: Matrix, rows: Any = slice(None)) -> None:
+        """sum_k (sum_b slopes_bk x_k.u_b)^2 over some rows of X; slopes (B, rows)."""
+        self.A1 += (slopes * self.share[rows]) @ slopes.T
+
+
+class Reader:
+    """One term on U (C, P, d) and S = X U (C, P, n)."""
+
+    def read(self, U: Any, S: Any) -> Any:
+        """K x, flat."""
+        raise NotImplementedError
+
+    def back(self, q: Any) -> tuple[Any, Any]:
+        """K'q as what it puts on U and on S; None for nothing."""
+        raise NotImplementedError
+
+    def pencil(self, out: Pencil) -> None:
+        """Add K'K."""
+        raise NotImplementedError
+
+
+@dataclass(eq=False)
+class ReadPrediction(Reader):
+    """sum over copies and patterns of sign * mask * S."""
+
+    mask: Any
+    signs: tuple[float, ...]
+
+    def read(self, U: Any, S: Any) -> Any:
+        total = S[0, ...] - S[1, ...] if self.signs == (1.0, -1.0) else sum(s * S[c, ...] for c, s in enumerate(self.signs))
+        return array_namespace(S).sum(total * self.mask, axis=0)
+
+    def back(self, q: Any) -> tuple[Any, Any]:
+        once = q * self.mask
+        return None, array_namespace(once).stack([once if s == 1 else s * once for s in self.signs])
+
+    def pencil(self, out: Pencil) -> None:
+        out.on_products(np.concatenate([s * np.asarray(self.mask, dtype=np.float64) for s in self.signs]))
+
+
+@dataclass(eq=False)
+class ReadSides(Reader):
+    """side * S, row by row; side (P, n) holds the signs over the norms of the samples."""
+
+    side: Any
+    shape: tuple[int, int, int]
+
+    def read(self, U: Any, S: Any) -> Any:
+        return array_namespace(S).reshape(S * self.side, (-1,))
+
+    def back(self, q: Any) -> tuple[Any, Any]:
+        return None, array_namespace(q).reshape(q, self.shape) * self.side
+
+    def pencil(self, out: Pencil) -> None:
+        C = self.shape[0]
+        each = (np.asarray(self.side, dtype=np.float64) ** 2 * out.share).sum(axis=1)
+        out.A1 += np.diag(np.tile(each, C))
+
+
+@dataclass(eq=False)
+class ReadBlocks(Reader):
+    """U itself."""
+
+    shape: tuple[int, int, int]
+
+    def read(self, U: Any, S: Any) -> Any:
+        return array_namespace(U).reshape(U, (-1,))
+
+    def back(self, q: Any) -> tuple[Any, Any]:
+        return array_namespace(q).reshape(q, self.shape), None
+
+    def pencil(self, out: Pencil) -> None:
+        out.A0 += np.eye(len(out.A0))
+
+
+@dataclass(eq=False)
+class ReadSampleWeights(Reader):
+    """The prediction, then the weights of each group of samples; slopes (P, groups)."""
+
+    prediction: ReadPrediction
+    slopes: Any
+    n: int
+
+    def read(self, U: Any, S: Any) -> Any:
+        xp = array_namespace(U)
+        total = sum(s * U[c, ...] for c, s in enumerate(self.prediction.signs))
+        return xp.concat([self.prediction.read(U, S), xp.reshape(self.slopes.T @ total, (-1,))])
+
+    def back(self, q: Any) -> tuple[Any, Any]:
+        xp = array_namespace(q)
+        G = self.slopes @ xp.reshape(q[self.n :], (self.slopes.shape[1], -1))
+        return xp.stack([s * G for s in self.prediction.signs]), self.prediction.back(q[: self.n])[1]
+
+    def pencil(self, out: Pencil) -> None:
+        self.prediction.pencil(out)
+        out.on_weights(np.concatenate([s * np.asarray(self.slopes, dtype=np.float64) for s in self.prediction.signs]))
+
+
+@dataclass(eq=False)
+class ReadStacked(Reader):
+    """Readers side by side."""
+
+    readers: tuple[Reader, ...]
+    sizes: tuple[int, ...]
+
+    def read(self, U: Any, S: Any) -> Any:
+        return array_namespace(U).concat([reader.read(U, S) for reader in self.readers])
+
+    def back(self, q: Any) -> tuple[Any, Any]:
+        on_u, on_s, start = None, None, 0
+        for reader, size in zip(self.readers, self.sizes, strict=True):
+            u, s = reader.back(q[start : start + size])
+            on_u, on_s, start = _plus(on_u, u), _plus(on_s, s), start + size
+        return on_u, on_s
+
+    def pencil(self, out: Pencil) -> None:
+        for reader in self.readers:
+            reader.pencil(out)
+
+
+def _plus(a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else a + b
+
+
+class Images:
+    """All terms of a program; `maps` are theirs, of one precision and array library. scales : what each image is divided by."""
+
+    def __init__(self, X: Any, shape: tuple[int, int, int], readers: list[Reader], scales: list[Any]) -> None:
+        self.X, self.XT, self.shape, self.readers, self.scales = (
+            X,
+            array_namespace(X).asarray(X.T, copy=True),
+            shape,
+            readers,
+            scales,
+        )
+        self.rest = 0
+
+    @property
+    def size(self) -> int:
+        C, P, d = self.shape
+        return C * P * d
+
+    def forward(self, x: Any) -> list[Any]:
+        xp = array_namespace(x)
+        C, P, d = self.shape
+        S = xp.reshape(xp.reshape(x, (C * P, d)) @ self.XT, (C, P, -1))
+        U = xp.reshape(x, self.shape)
+        return [reader.read(U, S) for reader in self.readers]
+
+    def adjoint(self, images: list[Any]) -> Any:
+        on_u, on_s = None, None
+        for reader, q in zip(self.readers, images, strict=True):
+            u, s = reader.back(q)
+            on_u, on_s = _plus(on_u, u), _plus(on_s, s)
+        xp = array_namespace(on_s)
+        C, P, _ = self.shape
+        out = xp.reshape(xp.reshape(on_s, (C * P, -1)) @ self.X, self.shape)
+        return xp.reshape(out if on_u is None else out + on_u, (-1,))
+
+    def pencils(self) -> list[Pencil]:
+        """K_j'K_j of every term."""
+        C, P, _ = self.shape
+        out = [Pencil.zero(_shares(self.X), C * P, 0) for _ in self.readers]
+        for reader, pencil in zip(self.readers, out, strict=True):
+            reader.pencil(pencil)
+        return out
+
+
+class SeparateImages:
+    """The terms of a crossing program, each through its own map."""
+
+    def __init__(self, X: Any, maps: list[Any]) -> None:
+        self.X, self.maps = X, maps
+        self.scales: list[Any] = [1.0] * len(maps)
+        crossing = next(K for K in maps if isinstance(K, CrossingMap))
+        P, _, d = crossing.sizes
+        self.shape, self.rest = (2, P, d), 2 * P
+
+    @property
+    def size(self) -> int:
+        return self.maps[0].shape[1]
+
+    def forward(self, x: Any) -> list[Any]:
+        return [K.forward(x) for K in self.maps]
+
+    def adjoint(self, images: list[Any]) -> Any:
+        return sum(K.adjoint(q) for K, q in zip(self.maps, images, strict=True))
+
+    def pencils(self) -> list[Pencil]:
+        B = self.shape[0] * self.shape[1]
+        out = [Pencil.zero(_shares(self.X), B, self.rest) for _ in self.maps]
+        for K, pencil in zip(self.maps, out, strict=True):
+            if isinstance(K, CrossingMap):
+                _crossing_pencil(K, pencil)
+            else:
+                pencil.A0 += np.eye(B)
+                pencil.rest += isinstance(K, Identity)
+        return out
+
+
+def _shares(X: Any) -> NDArray[np.float64]:
+    squares = (np.asarray(X, dtype=np.float64) ** 2).sum(axis=1)
+    return squares / (squares.sum() or 1.0)
+
+
+def _crossing_pencil(K: CrossingMap, out: Pencil) -> None:
+    P = K.sizes[0]
+    for s, (_, up, down, share) in enumerate(K.sides):
+        rows, copy = K.samples[s], slice((1 - s) * P, (2 - s) * P)
+        lift = (1 - K.slope) * np.asarray(share).T
+        L = np.concatenate([up, down] if s == 0 else [down, up])
+        out.on_weights(L)
+        L = L.copy()
+        L[copy] += lift
+        out.on_products(L, rows)
+        out.A1[copy, copy] += out.share[rows].sum() * np.eye(P)
+        out.rest[copy] += (lift**2).sum(axis=1) + ((1 - 2 * np.asarray(share)) ** 2).sum(axis=0)
+
+
+def images_of(program: Program, functions: list[Any], maps: list[Any]) -> Images | SeparateImages:
+    """The images of a program's terms, given its functions and maps in some precision and array library."""
+    first = maps[0]
+    if isinstance(first, CrossingMap):
+        return SeparateImages(first.X, maps)
+    shape = (len(first.signs), first.mask.shape[0], first.X.shape[1])
+    xp = array_namespace(first.X)
+    readers, scales = [], []
+    for function, K in zip(functions, maps, strict=True):
+        norms = 1.0
+        if isinstance(function, Nonnegative):
+            norms = xp.sqrt(xp.sum(K.X * K.X, axis=1))
+            norms = xp.where(norms > 0, norms, 1.0 + 0 * norms)
+        readers.append(_reader(K, shape, norms))
+        scales.append(norms)
+    return Images(first.X, shape, readers, scales)
+
+
+def _reader(K: Any, shape: tuple[int, int, int], norms: Any) -> Reader:
+    """How a map reads U and S."""
+    if isinstance(K, Identity):
+        return ReadBlocks(shape)
+    if isinstance(K, Stacked):
+        return ReadStacked(tuple(_reader(part, shape, norms) for part in K.maps), tuple(part.shape[0] for part in K.maps))
+    mask = array_namespace(K.X).asarray(K.mask, dtype=K.X.dtype)
+    if isinstance(K, SampleWeights):
+        return ReadSampleWeights(ReadPrediction(mask, K.signs), mask[:, K.grouping[1]], K.X.shape[0])
+    assert isinstance(K, MaskedProduct)
+    if K.summed:
+        return ReadPrediction(mask, K.signs)
+    return ReadSides(mask / norms, (shape[0], shape[1], K.X.shape[0]))  # the cones of both copies have sign one
+
+
+def unknown_map(program: Program) -> str | None:
+    """What of a program ADMM does not take, in words; None when it takes it."""
+    for term in program.terms:
+        parts = term.map.maps if isinstance(term.map, Stacked) else (term.map,)
+        if not all(isinstance(K, CrossingMap | Identity | Leading | MaskedProduct | SampleWeights) for K in parts):
+            return f"the term {term.name!r} ({type(term.function).__name__} of {type(term.map).__name__})"
+    return None

@@ -1,0 +1,131 @@
+"""min over x of  sum_j w_j / 2 |K_j x - t_j|^2,  the linear algebra of a splitting.
+
+Preconditioned conjugate gradients, started where the last minimisation ended. They need one adjoint and one forward product a
+step, keep the images K_j x up to date without further products, and correct their own rounding (the residual is formed anew
+every time). The preconditioner replaces X' diag(m_i m_j) X by its mean, a multiple of X'X, which makes the normal matrix
+A0 (x) I + A1 (x) X'X between blocks; one eigendecomposition of X'X (d x d), made once, and one of the pencil (A0, A1)
+(B x B), made anew when the weights change, invert that. Small programs get the normal matrix itself, factorised.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import scipy
+from array_api_compat import array_namespace
+
+from .images import Images, Pencil, SeparateImages
+
+#: Up to this many variables, and entries of the maps written out, the normal matrix is formed and factorised.
+DENSE, ENTRIES = 600, 2e7
+
+#: Steps of conjugate gradients in one minimisation. One step stalls where the preconditioner is poor, a third hardly helps.
+STEPS = 2
+
+
+class Preconditioner(Protocol):
+    """An approximate inverse of the normal matrix."""
+
+    exact: bool
+
+    def weigh(self, weights: list[float]) -> None:
+        """Take new weights of the terms."""
+        ...
+
+    def __call__(self, r: Any) -> Any: ...
+
+
+class PencilInverse:
+    """The inverse of A0 (x) I + A1 (x) X'X on the blocks and of a diagonal on the rest."""
+
+    exact = False
+
+    def __init__(self, images: Images | SeparateImages) -> None:
+        self.images, self.pencils = images, images.pencils()
+        X = np.asarray(images.X, dtype=np.float64)
+        curvature, basis = np.linalg.eigh(X.T @ X)
+        self.curvature, self.xp = np.maximum(curvature, 0), array_namespace(images.X)
+        self.dtype = images.X.dtype
+        self.basis = self._array(basis)
+
+    def _array(self, values: Any) -> Any:
+        return self.xp.asarray(np.ascontiguousarray(values), dtype=self.dtype)
+
+    def weigh(self, weights: list[float]) -> None:
+        total = Pencil.zero(self.pencils[0].share, len(self.pencils[0].A0), len(self.pencils[0].rest))
+        for pencil, weight in zip(self.pencils, weights, strict=True):
+            total.add(pencil, weight)
+        root = np.linalg.inv(np.linalg.cholesky(total.A0))
+        gains, vectors = np.linalg.eigh(root @ total.A1 @ root.T)
+        self.mix = self._array(vectors.T @ root)
+        self.scale = self._array(1 / (1 + np.maximum(gains, 0)[:, None] * self.curvature))
+        self.rest = self._array(1 / total.rest)
+
+    def __call__(self, r: Any) -> Any:
+        xp, rest = self.xp, len(self.rest)
+        R = xp.reshape(r[: r.shape[0] - rest], (self.mix.shape[0], -1))
+        turned = ((self.mix @ R) @ self.basis) * self.scale
+        out = xp.reshape(self.mix.T @ (turned @ self.basis.T), (-1,))
+        return xp.concat([out, r[r.shape[0] - rest :] * self.rest]) if rest else out
+
+
+class DenseInverse:
+    """The Cholesky factor of the normal matrix; NumPy only."""
+
+    exact = True
+
+    def __init__(self, images: Images | SeparateImages) -> None:
+        N = images.size
+        one = np.eye(N, dtype=images.X.dtype)
+        columns = [images.forward(column) for column in one]
+        K = [np.stack([column[j] for column in columns], axis=1) for j in range(len(columns[0]))]
+        self.parts = [k.T @ k for k in K]
+
+    def weigh(self, weights: list[float]) -> None:
+        total = sum(weight * part for weight, part in zip(weights, self.parts, strict=True))
+        self.factor = scipy.linalg.cho_factor(total, check_finite=False)
+
+    def __call__(self, r: Any) -> Any:
+        return scipy.linalg.cho_solve(self.factor, r, check_finite=False)
+
+
+class NormalSystem:
+    """The minimisation, with `steps` steps of conjugate gradients a call."""
+
+    def __init__(self, images: Images | SeparateImages, inverse: Preconditioner, steps: int) -> None:
+        self.images, self.inverse, self.steps = images, inverse, steps
+
+    def weigh(self, weights: list[float]) -> None:
+        """Take new weights of the terms."""
+        self.weights = weights
+        self.inverse.weigh(weights)
+
+    def solve(self, x: Any, images: list[Any], targets: list[Any]) -> tuple[Any, list[Any]]:
+        """x and its images moved towards the minimum. The residuals are made in place of `targets`."""
+        for t, image, weight in zip(targets, images, self.weights, strict=True):
+            t -= image
+            t *= weight
+        residual = self.images.adjoint(targets)
+        direction = self.inverse(residual)
+        slope = _dot(residual, direction)
+        for step in range(self.steps):
+            moved = self.images.forward(direction)
+            curvature = sum(w * _dot(m, m) for m, w in zip(moved, self.weights, strict=True))
+            if not (slope > 0 and curvature > 0):
+                break
+            length = slope / curvature
+            x = x + length * direction
+            images = [image + length * m for image, m in zip(images, moved, strict=True)]
+            if step + 1 == self.steps:
+                break
+            pulled = [(weight * length) * m for m, weight in zip(moved, self.weights, strict=True)]
+            residual = residual - self.images.adjoint(pulled)
+            ahead = self.inverse(residual)
+            slope, before = _dot(residual, ahead), slope
+            direction = ahead + (slope / before) * direction
+        return x, images
+
+
+def _dot(a: Any, b: Any) -> float:
+    return float(a @ b)

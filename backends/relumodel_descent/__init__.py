@@ -1,0 +1,1 @@
+"""Descent on the neurons of polynomial networks, with the exact certificate of their semidefinite program."""

@@ -1,0 +1,1 @@
+"""Training to the global optimum with patterns that adapt."""

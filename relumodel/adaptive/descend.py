@@ -1,0 +1,104 @@
+"""Local descent on the training problem: L-BFGS on smooth factors of the blocks.
+
+A norm is the cheapest square: |b| is the least |z|^2 / 2 over the factors z that `Penalty.fold` turns into b (for weight decay
+the neuron (u, a) itself, b = a u). So the penalty becomes beta/2 |z|^2, without a kink. The kinks of sigma are left to the
+line search; those of the loss are rounded off by its proximal map (Moreau envelope).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..certify.neurons import Neurons
+from ..program.functions import SampleLoss
+from .training import Training
+
+Matrix = NDArray[np.float64]
+
+#: Widths of the Moreau envelope, in units of the loss argument, for losses with a kink.
+ROUNDED = (0.1, 0.01)
+
+
+#: Noise added to the factors of a start, as a share of their root mean square: a factor of zero would stay zero.
+NOISE = 1e-2
+
+
+def random_start(training: Training, width: int, rng: np.random.Generator) -> Neurons:
+    """Gaussian neurons of alternating sign, at the scale (of a few) that suits the data best."""
+    X = training.X
+    blocks = rng.standard_normal((width, X.shape[1]))
+    signs = np.where(np.arange(width) % 2 == 0, 1.0, -1.0)
+    typical = float(np.sqrt(np.mean((blocks @ X.T) ** 2))) or 1.0
+    candidates = [training.neurons(blocks * (scale / typical), signs) for scale in (1.0, 0.3, 0.1, 0.03, 0.01)]
+    return min(candidates, key=training.objective)
+
+
+def descend(training: Training, start: Neurons, iterations: int, rng: np.random.Generator, deadline: float = np.inf) -> Neurons:
+    """The neurons at the end of a descent from `start` (m neurons, signs kept), never worse than it; zero neurons dropped.
+
+    deadline : the value of time.perf_counter() at which it stops with what it has.
+    """
+    from scipy.optimize import minimize  # here, because importing relumodel should not wait for it
+
+    if not len(start.signs):
+        return start
+
+    penalty = training.penalty
+    blocks = start.blocks
+    for width in ROUNDED if _has_kink(training.loss) else (0.0,):
+        z = penalty.unfold(blocks)
+        z += NOISE * np.sqrt(np.mean(z * z)) * rng.standard_normal(z.shape)
+        value = _objective(training, start.signs, z.shape, width)
+
+        def watch(point: Matrix) -> None:
+            if time.perf_counter() > deadline:
+                raise StopIteration
+
+        found = minimize(
+            value,
+            z.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            callback=watch,
+            options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-9},
+        )
+        blocks = penalty.fold(found.x.reshape(z.shape))
+    sizes = penalty.norms(blocks)
+    used = sizes > 1e-9 * sizes.max(initial=0.0)
+    found_neurons = training.neurons(blocks[used], start.signs[used])
+    return min(found_neurons, start, key=training.objective)
+
+
+def _has_kink(loss: SampleLoss) -> bool:
+    """phi has a kink exactly where its conjugate is straight."""
+    inside = loss.loss.clip(np.array([-0.5]))
+    return bool((loss.loss.conjugate_slopes(inside)[1] == 0).any())
+
+
+def _objective(training: Training, signs: Matrix, shape: tuple[int, ...], width: float) -> Callable[[Matrix], tuple[float, Matrix]]:
+    """The objective and its gradient as functions of the flat factors."""
+    X, slope, penalty = training.X, training.slope, training.penalty
+
+    def at(flat: Matrix) -> tuple[float, Matrix]:
+        z = flat.reshape(shape)
+        T = penalty.fold(z) @ X.T
+        mask = np.where(T >= 0, signs[:, None], slope * signs[:, None])
+        value, slopes = _loss(training.loss, np.einsum("jn,jn->n", mask, T), width)
+        gradient = penalty.pull(z, (mask * slopes) @ X) + penalty.beta * z
+        return value + 0.5 * penalty.beta * float(flat @ flat), gradient.ravel()
+
+    return at
+
+
+def _loss(loss: SampleLoss, prediction: Matrix, width: float) -> tuple[float, Matrix]:
+    """The loss, or its Moreau envelope, and the gradient in the prediction."""
+    s = loss.argument(prediction)
+    if width == 0:
+        return float(loss.weights @ loss.loss.value(s)), loss.weights * loss.sigma * loss.loss.slope(s)
+    near = loss.loss.prox(s, width)
+    value = loss.loss.value(near) + (s - near) ** 2 / (2 * width)
+    return float(loss.weights @ value), loss.weights * loss.sigma * (s - near) / width

@@ -1,0 +1,70 @@
+"""The dual of the training problem at one multiplier: its price, the directions that show it, and the bound that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..certify.global_bound import global_bound
+from .price import prices, search
+from .training import Training
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(eq=False)
+class Dual:
+    """q : (n,), in the domain of the loss's conjugate.  directions : (m, d) the largest prices seen, |b| = 1 in the penalty's norm.
+    proved : a proven upper bound on every price, or None.
+    """
+
+    training: Training
+    q: Matrix
+    directions: Matrix
+    proved: float | None = None
+
+    @classmethod
+    def at(cls, training: Training, q: Matrix) -> Dual:
+        return cls(training, training.loss.project_dual(q), np.zeros((0, training.X.shape[1])))
+
+    def search(self, starts: Matrix, deadline: float) -> None:
+        """Ascend from `starts` (m, d); zero rows are left out."""
+        self.see(search(self.training, self.q, starts[starts.any(axis=1)], deadline))
+
+    def see(self, directions: Matrix) -> None:
+        """Take note of directions (m, d) found elsewhere. With a network's own blocks among them the bound is never above its
+        objective: loss(p) + beta sum |b_j| >= loss(p) - q'p >= -loss*(q) for the feasible q."""
+        sizes = self.training.penalty.norms(directions)
+        everything = np.vstack([self.directions, directions[sizes > 0] / sizes[sizes > 0, None]])
+        values = np.abs(prices(self.training, everything, self.q))
+        order = np.argsort(-values, kind="stable")
+        kept = max(1, int((values > self.training.penalty.beta).sum()))
+        self.directions = everything[order[:kept]]
+
+    def prove(self, seconds: float, room: float) -> None:
+        """Price every direction, up to `room` (relative) above the largest price seen; a larger one that comes up is noted."""
+        from ..certify.pricing import largest_price  # here, because importing relumodel should not wait for it
+
+        beta, training = self.training.penalty.beta, self.training
+        enough = beta * max(1.0, self.price) * (1 + room)
+        found = largest_price(training.X, self.q, training.slope, training.penalty.norm, time_limit=seconds, target=enough)
+        self.see(found.direction[None])
+        if found.exhaustive:
+            self.proved = found.upper
+
+    @property
+    def price(self) -> float:
+        """The largest price seen over beta."""
+        largest = float(np.abs(prices(self.training, self.directions, self.q)).max(initial=0.0))
+        beta = self.training.penalty.beta
+        return largest / beta if beta > 0 else np.inf if largest > 0 else 0.0
+
+    @property
+    def bound(self) -> float:
+        """A lower bound on the training problem: proved, or if no direction has a larger price than those seen."""
+        level, beta = self.proved, self.training.penalty.beta
+        if level is None:
+            level = self.price * beta if beta > 0 else self.price
+        return global_bound(self.training.loss, self.q, level, beta)

@@ -1,0 +1,211 @@
+"""`Model.fit` and `rm.polish`: from data, or a network, to a trained network with a bound on every other one."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..certify.bound import relative_gap
+from ..certify.neurons import Neurons, neurons_of
+from ..data import Data, read
+from ..declared import number
+from ..errors import InputError, InputTypeError
+from ..lowering import lower
+from ..lowering.robust import ball_of
+from ..networks import TwoLayer
+from ..patterns.adaptive import AdaptivePatterns
+from ..patterns.of_network import PatternsOf
+from ..patterns.pattern_set import PatternStrategy
+from ..solution import Solution
+from .dual import Dual
+from .loop import Loop
+from .result import Fit, Round
+from .robust import RobustLoop
+from .trained import network_of, trained_neurons
+from .training import Training
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a fit is to be done, checked. options : of `Program.solve`.  deadline : on the clock of time.perf_counter().
+    watch : told every round, returns True to stop."""
+
+    options: dict[str, Any]
+    started: float
+    deadline: float
+    watch: Callable[[Round], Any]
+
+    def left(self) -> float | None:
+        """Seconds to the deadline, a little at least; None without one."""
+        return None if np.isinf(self.deadline) else max(self.deadline - time.perf_counter(), 1e-3)
+
+
+def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: Any) -> Fit:
+    """See `Model.fit`; `how` are its arguments after `patterns`."""
+    if not isinstance(patterns, PatternStrategy):
+        raise InputTypeError(f"patterns must say where patterns come from, e.g. rm.AdaptivePatterns(gap=1e-3); got {patterns!r}.")
+    data = read(X, y, model.loss, sample_weight)
+    if model.network.activation.unit_neurons and isinstance(patterns, AdaptivePatterns):
+        return on_given(model, data, None, _asked(None, *how))  # one program, without patterns
+    asked = _asked(patterns, *how)
+    return adapt(model, data, patterns, asked) if isinstance(patterns, AdaptivePatterns) else on_given(model, data, patterns, asked)
+
+
+def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: Any) -> Fit:
+    """See `rm.polish`."""
+    if not isinstance(patterns, AdaptivePatterns):
+        raise InputTypeError(f"polish goes on with rm.AdaptivePatterns(...) from the network's own patterns; got {patterns!r}.")
+    asked = _asked(patterns, *how)
+    data = read(X, y, model.loss, sample_weight)
+    start = trained_neurons(network, model, data.X.shape[1])
+    gates = start.gates is not None
+    found = on_given(model, data, PatternsOf(network), asked) if gates else adapt(model, data, patterns, asked, start)
+    given = network_of(start, model, data)
+    before = given.objective(model, data.X, data.y, data.weights)
+    if before < found.objective:  # by rounding, or because the program was stopped early
+        gap = relative_gap(before, found.bound)
+        return dataclasses.replace(found, network=given, objective=before, gap=gap)
+    return found
+
+
+def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, start: Neurons | None = None) -> Fit:
+    """The adaptive loop, from the neurons `start` if there are any."""
+    if not isinstance(model.network, TwoLayer):
+        raise InputError(
+            f"AdaptivePatterns train rm.TwoLayer networks; fit {type(model.network).__name__} with patterns=rm.SamplePatterns(50, seed=0)."
+        )
+    if not model.network.activation.self_gated:
+        raise InputError(
+            "A gated network has the gates it is given, and the program on them is exact: there is nothing to adapt. "
+            "Fit with rm.SamplePatterns(50, seed=0) or other patterns, or use rm.ReLU()."
+        )
+    ball = ball_of(model, data, model.network.bias)
+    if ball is not None:
+        if model.robust != "crossing":
+            raise InputError(
+                "AdaptivePatterns follow robust training with robust='crossing'; with 'strict' fit with rm.GapPatterns."
+            )
+        robust = RobustLoop(model, data, ball, strategy, asked.options, asked.started, asked.deadline, asked.watch)
+        return _robust(robust, start)
+    loop = Loop(model, data, strategy, asked.options, asked.started, asked.deadline, asked.watch)
+    status = loop.run(start)
+    assert loop.solution is not None
+    assert loop.dual is not None
+    return _result(loop.solution, loop.dual, status, loop.starts, loop.history, asked.started)
+
+
+def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: Asked) -> Fit:
+    """Compile and solve on patterns that do not adapt; the bound is the program's where it is exact, else by pricing."""
+    program = lower(model.network, model, data, patterns)
+    solution = program.solve(time_limit=asked.left(), **asked.options)
+    network = solution.network()
+    # the program's bound may be one on every network's own objective; for sub-networks, which nothing prices, 0 is all that is proved
+    certain = program.guarantee.kind == "exact" or program.patterns is None
+    if certain or model.network.layers != 2:
+        bound = solution.bound if certain else 0.0
+        gap = relative_gap(solution.objective, bound)
+        return Fit(
+            network=network,
+            objective=solution.objective,
+            bound=bound,
+            bound_kind="certified",
+            gap=gap,
+            status=_status(solution, gap),
+            program=program,
+            solution=solution,
+            starts=0,
+            price=float("nan"),
+            history=[],
+            time=time.perf_counter() - asked.started,
+        )
+    # with a perturbation too: the worst case is at least the clean loss, so a bound on clean training holds
+    training = Training.of(model, data)
+    q = solution.dual["loss"] if model.perturbation is None else training.loss.gradient(network(data.X))
+    dual = Dual.at(training, q)
+    random = np.random.default_rng(0).standard_normal((AdaptivePatterns().starts, training.X.shape[1]))
+    blocks = neurons_of(network).blocks
+    dual.see(blocks)
+    dual.search(np.vstack([blocks, random]), asked.deadline)
+    status = _status(solution, relative_gap(solution.objective, dual.bound))
+    return _result(solution, dual, status, len(blocks) + len(random), [], asked.started)
+
+
+def _asked(
+    patterns: PatternStrategy | None, backend: Any, tol: Any, time_limit: Any, verbose: Any, callback: Any, options: dict[str, Any]
+) -> Asked:
+    """The arguments of `Model.fit`, checked. Patterns that do not adapt hand verbose and callback to the solver."""
+    started = time.perf_counter()
+    if callback is not None and not callable(callback):
+        raise InputTypeError(f"callback must be callable; got {callback!r}.")
+    limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
+    adaptive = isinstance(patterns, AdaptivePatterns)
+    wanted = max(1e-7, min(1e-5, patterns.gap / 20)) if isinstance(patterns, AdaptivePatterns) else 1e-6
+    solve = {"backend": backend, "tol": wanted if tol is None else number(tol, "tol", above=0), **options}
+    if not adaptive:
+        solve |= {"verbose": verbose, "callback": callback}
+    return Asked(solve, started, np.inf if limit is None else started + limit, _watcher(verbose, callback))
+
+
+def _robust(loop: RobustLoop, start: Neurons | None) -> Fit:
+    """The robust loop's result; its bound is that of clean training on attacked data."""
+    status = loop.run(start)
+    solution = loop.solution()
+    return Fit(
+        network=solution.network(),
+        objective=loop.objective,
+        bound=loop.bound,
+        bound_kind="estimated" if loop.bound > 0 else "certified",
+        gap=relative_gap(loop.objective, loop.bound),
+        status=status,
+        program=solution.program,
+        solution=solution,
+        starts=loop.starts,
+        price=loop.price,
+        history=loop.history,
+        time=time.perf_counter() - loop.started,
+    )
+
+
+def _result(solution: Solution, dual: Dual, status: str, starts: int, history: list[Round], started: float) -> Fit:
+    return Fit(
+        network=solution.network(),
+        objective=solution.objective,
+        bound=dual.bound,
+        bound_kind="estimated" if dual.proved is None else "certified",
+        gap=relative_gap(solution.objective, dual.bound),
+        status=status,
+        program=solution.program,
+        solution=solution,
+        starts=starts,
+        price=dual.price,
+        history=history,
+        time=time.perf_counter() - started,
+        dual=dual.q,
+    )
+
+
+def _status(solution: Solution, gap: float) -> str:
+    """ "optimal" rests on the gap to every network, not on that to the program."""
+    if gap <= solution.tol:
+        return "optimal"
+    return solution.status if solution.status in ("time limit", "interrupted", "failed") else "gap not reached"
+
+
+def _watcher(verbose: bool, callback: Any) -> Callable[[Round], Any]:
+    """A line on stderr a round where wanted, then the user's callback, which may stop the loop."""
+
+    def watch(progress: Round) -> Any:
+        if verbose:
+            print(progress, file=sys.stderr, flush=True)
+        return callback is not None and callback(progress)
+
+    return watch

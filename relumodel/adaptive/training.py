@@ -1,0 +1,46 @@
+"""The training problem on the blocks of a network's neurons, as the adaptive loop sees it.
+
+    minimise over blocks b_j and signs s_j   loss( sum_j s_j sigma(X b_j) )  +  beta sum_j |b_j|
+
+with |.| the penalty's norm: what the penalty of a neuron (u, a) with b = |a| u is at its cheapest scaling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..certify.neurons import Neurons
+from ..data import Data, with_bias
+from ..penalties import Penalty
+from ..program.functions import SampleLoss
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """X : (n, d) with the bias column, if any.  slope : that of the activation's inactive side."""
+
+    X: Matrix
+    loss: SampleLoss
+    penalty: Penalty
+    slope: float
+
+    @classmethod
+    def of(cls, model: Model, data: Data) -> Training:
+        X = with_bias(data.X, model.network.bias)
+        return cls(X, SampleLoss.bind(model.loss, data.y, data.weights), model.penalty, model.network.activation.inactive)
+
+    def neurons(self, blocks: Matrix, signs: Matrix) -> Neurons:
+        return Neurons(blocks, signs, self.slope)
+
+    def objective(self, neurons: Neurons) -> float:
+        cost = self.penalty.beta * float(self.penalty.norms(neurons.blocks).sum())
+        return float(self.loss.value(neurons.output(self.X))) + cost

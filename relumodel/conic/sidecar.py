@@ -1,0 +1,139 @@
+"""The JSON file beside an exported program: what it takes to rebuild the program, and to turn a solution into a network.
+
+It holds the model, the training data and the patterns, every float64 with all its bits (little-endian, base64), and the names
+of the variables in the order of the file's columns. Nothing in it is code.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data import Data
+from ..errors import FileError, InputError
+from ..lowering import rebuild
+from ..model import Model
+from ..patterns.pattern_set import PatternSet
+from ..patterns.sub_networks import SubNetworks
+from ..program.crossing import CrossingMap
+from ..program.program import Program
+from ..recovery.polynomial import PolynomialInverse
+from ..recovery.random_features import RandomFeaturesInverse
+from ..recovery.three_layer import ThreeLayerInverse
+from ..recovery.two_layer import TwoLayerInverse
+
+FORMAT = "relumodel program 1"
+
+RECOVERY = "relumodel.load_program(this file).read_solution(solution file).network(). By hand: "
+
+
+def save_program(program: Program, names: tuple[str, ...] | None = None) -> bytes:
+    """The JSON text for a program. names : those of all columns of its conic form, or None for the program's own only."""
+    parts, inverse = _parts(program), _inverse(program)
+    own = [name for variable in program.variables for name in variable.names()]
+    text = {
+        "format": FORMAT,
+        "name": _name(parts),
+        "problem": str(program),
+        "recovery": RECOVERY + inverse.by_hand,
+        "variables": [{"name": v.name, "shape": list(v.shape)} for v in program.variables],
+        **parts,
+        "columns": own if names is None else list(names),
+    }
+    return (json.dumps(text, indent=1) + "\n").encode()
+
+
+def load_program(path: str | Path) -> Program:
+    """The program that `Program.write` exported, from the JSON file beside the export; bit for bit the same.
+
+    Raises `FileError` where there is none, or the file is not one or was changed.
+    """
+    try:
+        parts = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileError(f"There is no file {path}; Program.write puts it beside the .cbf or .mps file.") from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise FileError(f"{path} is not the JSON file of an exported program, or it was cut short: {error}.") from error
+    if not isinstance(parts, dict) or parts.get("format") != FORMAT:
+        raise FileError(f"{path} is not the JSON file of an exported program ({FORMAT!r}).")
+    try:
+        kept = {key: parts[key] for key in ("model", "features", "arrays", "patterns")}
+        if parts["name"] != _name(kept):
+            raise InputError("its content does not have the checksum it was written with")
+        program = _rebuilt(kept)
+    except Exception as error:  # whatever a damaged file makes of its parts
+        raise FileError(f"{path} was changed or is damaged: {error}") from error
+    return program
+
+
+def program_name(program: Program) -> str:
+    """A name made of a checksum of all that the program is built from: equal for equal programs, whatever the process."""
+    return _name(_parts(program))
+
+
+def _name(parts: Mapping[str, Any]) -> str:
+    return "relumodel-" + hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _parts(program: Program) -> dict[str, Any]:
+    """All that the program is built from, ready for JSON."""
+    inverse, loss = _inverse(program), program.term("loss")
+    X = inverse.X[:, :-1] if program.model.network.bias else inverse.X
+    found = getattr(inverse, "found", None)
+    bound: Any = getattr(loss.function, "clean", loss.function)  # robust losses wrap the clean one
+    arrays = {"X": X, "y": bound.targets} | ({} if found is None else {"witnesses": found.witnesses})
+    if (weights := program.sample_weights) is not None:
+        arrays["weights"] = weights
+    if isinstance(found, SubNetworks):
+        directions = found.directions.reshape(-1, inverse.X.shape[1])
+        arrays |= {"witnesses": directions, "second_patterns": found.outer, "second_weights": found.weights}
+    if isinstance(loss.map, CrossingMap):
+        arrays["shares"] = loss.map.shares
+    return {
+        "model": program.model.to_dict(),
+        "features": None if inverse.feature_names is None else list(inverse.feature_names),
+        "arrays": {name: _packed(array) for name, array in arrays.items()},
+        "patterns": None if found is None else {"bits": _packed(found.D), "complete": found.complete, "origin": found.origin},
+    }
+
+
+def _inverse(program: Program) -> TwoLayerInverse | RandomFeaturesInverse | ThreeLayerInverse | PolynomialInverse:
+    """The way back of a program that is made of a model, data and patterns."""
+    if not isinstance(program.inverse, TwoLayerInverse | RandomFeaturesInverse | ThreeLayerInverse | PolynomialInverse):
+        raise InputError(f"Programs of {type(program.model.network).__name__} networks have no JSON file yet; use program.conic().")
+    return program.inverse
+
+
+def _rebuilt(parts: Mapping[str, Any]) -> Program:
+    arrays = {name: _unpacked(packed) for name, packed in parts["arrays"].items()}
+    patterns, features = parts["patterns"], parts["features"]
+    data = Data(arrays["X"], arrays["y"], None if features is None else tuple(features), arrays.get("weights"))
+    found = None
+    if patterns is not None:
+        found = PatternSet(_unpacked(patterns["bits"]), arrays["witnesses"], patterns["complete"], patterns["origin"])
+    model = Model.from_dict(parts["model"])
+    return rebuild(model.network, model, data, found, arrays)
+
+
+def _packed(array: NDArray[Any]) -> dict[str, Any]:
+    """Shape and base64 of the bits, in C order: eight patterns a byte, or float64, little-endian."""
+    bits = array.dtype == np.bool_
+    raw = np.packbits(array).tobytes() if bits else array.astype("<f8").tobytes()
+    return {"shape": list(array.shape), "bool" if bits else "float64": base64.b64encode(raw).decode()}
+
+
+def _unpacked(packed: Mapping[str, Any]) -> NDArray[Any]:
+    shape = tuple(packed["shape"])
+    if "bool" in packed:
+        raw = np.frombuffer(base64.b64decode(packed["bool"], validate=True), dtype=np.uint8)
+        return np.unpackbits(raw, count=int(np.prod(shape))).astype(bool).reshape(shape)
+    return np.frombuffer(base64.b64decode(packed["float64"], validate=True), dtype="<f8").astype(np.float64).reshape(shape)

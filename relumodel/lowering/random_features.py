@@ -1,0 +1,67 @@
+"""Two-layer ReLU networks whose hidden directions are drawn and kept (Bai et al. 2023, the sampled convex program).
+
+    min over a   loss( sum_i (X u_i)_+ a_i, y ) + beta |a|_1
+
+The u_i are of norm 1 in the norm of the penalty, the 2-norm for weight decay; then beta |a|_1 is what the penalty asks of the
+neurons (sqrt|a_i| u_i, +-sqrt|a_i|). No constraints: with the losses that are linear or quadratic, an LP or a QP.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data import Data, with_bias
+from ..errors import InputError, InputTypeError
+from ..networks import RandomFeatures
+from ..patterns.pattern_set import PatternSet, PatternStrategy
+from ..program.functions import L1Norm, SampleLoss
+from ..program.maps import Dense, Identity
+from ..program.program import Guarantee, Program, Term, Variable
+from ..recovery.random_features import RandomFeaturesInverse
+from .lower import lower, rebuild
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+
+@lower.register(RandomFeatures)
+def lower_random_features(network: RandomFeatures, model: Model, data: Data, patterns: Any) -> Program:
+    """The convex program over the output weights. The features are the vectors that produced the patterns."""
+    if not isinstance(patterns, PatternStrategy):
+        raise InputTypeError(
+            "Random features are the directions in which patterns are sampled: pass patterns=rm.SamplePatterns(50, seed=0) for 50 of "
+            f"them, or rm.PatternsOf(network) for those of a network; got {patterns!r}."
+        )
+    found = patterns.find(with_bias(data.X, network.bias), network.bias)
+    if np.isnan(found.witnesses).any():
+        bad = int(np.isnan(found.witnesses).any(axis=1).argmax())
+        raise InputError(
+            f"Pattern {bad} is not [X u >= 0] for any u with no sample on its boundary, so it gives no feature; remove it, or use "
+            "rm.SamplePatterns."
+        )
+    return random_features_program(model, data, found)
+
+
+def random_features_program(model: Model, data: Data, found: PatternSet) -> Program:
+    """The program on the witnesses of patterns that were found before."""
+    X = with_bias(data.X, model.network.bias)
+    features: NDArray[np.float64] = np.ascontiguousarray((found.witnesses / model.penalty.norms(found.witnesses)[:, None]).T)
+    terms = (
+        Term("loss", SampleLoss.bind(model.loss, data.y, data.weights), Dense(np.maximum(X @ features, 0.0))),
+        Term("penalty", L1Norm(model.penalty.beta, 1), Identity(found.count)),
+    )
+    guarantee = Guarantee(
+        "upper bound",
+        "the optimum is that of a two-layer network with these hidden directions, so it bounds two-layer training from above",
+        "Bai et al. 2023, sampled convex program",
+    )
+    inverse = RandomFeaturesInverse(model, X, found, features, data.names)
+    return Program(model, (Variable("a", (found.count,), 0),), terms, guarantee, inverse)
+
+
+@rebuild.register(RandomFeatures)
+def _(network: RandomFeatures, model: Model, data: Data, found: PatternSet, arrays: Any) -> Program:
+    return random_features_program(model, data, found)

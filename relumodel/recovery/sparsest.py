@@ -1,0 +1,34 @@
+"""Points with fewer blocks: a solver leaves noise in blocks that are zero at the optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..program.program import Program
+
+Matrix = NDArray[np.float64]
+
+#: Blocks below these shares of the largest are tried as zero.
+NEGLIGIBLE = (3e-1, 1e-1, 3e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-7, 1e-9)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # the blocks may be garbage; what overflows is not the best
+def sparsest(program: Program, blocks: Matrix, feasible: Callable[[Matrix], Matrix], room: float) -> Matrix:
+    """The sparsest point among the blocks (B, d) with the negligible ones dropped, at several levels of negligible, whose objective
+    is within `room` (relative) of the best of them. feasible : makes the point of blocks, moved into the cones."""
+    norms = np.linalg.norm(blocks, axis=1)
+    zero = np.zeros(program.n_variables)
+    candidates, tried = [(program.objective(zero), zero)], -1
+    for share in (*NEGLIGIBLE, 0.0):
+        keep = norms > share * norms.max()
+        if keep.sum() == tried:
+            continue
+        tried = int(keep.sum())
+        candidate = feasible(np.where(keep[:, None], blocks, 0.0))
+        candidates.append((program.objective(candidate), candidate))
+    limit = min(value for value, _ in candidates if not np.isnan(value))
+    limit += room * abs(limit)
+    return next(candidate for value, candidate in candidates if value <= limit)

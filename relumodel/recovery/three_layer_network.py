@@ -1,0 +1,119 @@
+"""The parallel three-layer network a solution becomes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data import read, read_as_trained, with_bias
+from ..errors import InputError
+from ..files import replace_file
+from ..networks import ParallelThreeLayer
+from ..program.functions import SampleLoss
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+Matrix = NDArray[np.float64]
+
+FORMAT = "relumodel three-layer network 1"
+
+
+@dataclass(frozen=True, eq=False)
+class ThreeLayerNetwork:
+    """f(x) = sum_g ((x W1_g)_+ w2_g)_+ w3_g: G sub-networks of m hidden neurons.
+
+    bias : True where a one is appended to x; every method takes X without that column.
+    hidden_weights : (G, d, m), or (G, d + 1, m) with the bias row last: the W1_g.
+    second_weights : (G, m), the w2_g.  output_weights : (G,), the w3_g.
+    classifies : True where `predict` returns the labels -1/+1.
+    feature_names : column names of the training frame, or None.
+    """
+
+    bias: bool
+    hidden_weights: Matrix
+    second_weights: Matrix
+    output_weights: Matrix
+    classifies: bool = False
+    feature_names: tuple[str, ...] | None = None
+
+    @property
+    def n_sub_networks(self) -> int:
+        """The number G of sub-networks."""
+        return len(self.output_weights)
+
+    @property
+    def n_neurons(self) -> int:
+        """The number of hidden neurons with an input and an output weight that are not zero."""
+        return int((self.hidden_weights.any(axis=1) & (self.second_weights != 0)).sum())
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns of X that the network takes."""
+        return self.hidden_weights.shape[1] - self.bias
+
+    def __call__(self, X: Any) -> Matrix:
+        """f at the rows of X (n, d): (n,)."""
+        A = with_bias(read_as_trained(X, self.n_features, self.feature_names), self.bias)
+        hidden = np.maximum(A @ self.hidden_weights, 0.0)  # (G, n, m)
+        return self.output_weights @ np.maximum(np.einsum("gnm,gm->gn", hidden, self.second_weights), 0.0)
+
+    def predict(self, X: Any) -> Matrix:
+        """Labels -1/+1 (a score of exactly 0 counts as +1) for classification losses, f(X) for regression losses; (n,)."""
+        scores = self(X)
+        return np.where(scores >= 0, 1.0, -1.0) if self.classifies else scores
+
+    def objective(self, model: Model, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The non-convex training objective of this network under `model` on data: loss plus penalty, float64.
+
+        The penalty is that of the sub-networks scaled to |W1_g|_F = 1. sample_weight : as for `Model.compile`.
+        """
+        width = self.second_weights.shape[1]
+        if not isinstance(model.network, ParallelThreeLayer) or (model.network.width, model.network.bias) != (width, self.bias):
+            raise InputError(
+                f"The model's network is {model.network}, this network is ParallelThreeLayer(width={width}, bias={self.bias})."
+            )
+        read_as_trained(X, self.n_features, self.feature_names)
+        data = read(X, y, model.loss, sample_weight)
+        loss = SampleLoss.bind(model.loss, data.y, data.weights)
+        penalty = model.penalty.of_sub_networks(self.hidden_weights, self.second_weights, self.output_weights)
+        return float(loss.value(self(data.X))) + penalty
+
+    def save(self, path: str | Path) -> Path:
+        """Write the network to `path` (.npz, no pickle), atomically. `rm.load` reads it back bit for bit."""
+        header = {
+            "format": FORMAT,
+            "bias": self.bias,
+            "classifies": self.classifies,
+            "feature_names": self.feature_names,
+        }
+        return replace_file(
+            path,
+            lambda file: np.savez(
+                file,
+                header=np.array(json.dumps(header)),
+                hidden_weights=self.hidden_weights,
+                second_weights=self.second_weights,
+                output_weights=self.output_weights,
+            ),
+        )
+
+    def __repr__(self) -> str:
+        bias = ", bias" if self.bias else ""
+        width = self.second_weights.shape[1]
+        return f"<ThreeLayerNetwork: {self.n_features} features{bias}, {self.n_sub_networks} sub-networks of {width} neurons>"
+
+
+def from_parts(header: dict[str, Any], arrays: dict[str, Matrix]) -> ThreeLayerNetwork:
+    """What `ThreeLayerNetwork.save` took apart; raises when a part is missing or does not fit the others."""
+    W1, w2, w3 = (arrays[name] for name in ("hidden_weights", "second_weights", "output_weights"))
+    names = header["feature_names"]
+    fits = W1.ndim == 3 and w2.shape == (W1.shape[0], W1.shape[2]) and w3.shape == W1.shape[:1]
+    if not fits or not all(w.dtype == np.float64 and np.isfinite(w).all() for w in (W1, w2, w3)):
+        raise ValueError("its weights do not fit together")
+    return ThreeLayerNetwork(header["bias"], W1, w2, w3, header["classifies"], tuple(names) if names is not None else None)

@@ -1,0 +1,265 @@
+"""Two-layer networks as scikit-learn estimators: `Model.fit` behind fit and predict.
+
+Features are used as they come, so put a `StandardScaler` in front in a pipeline. More than two classes are trained one against the
+rest. Samples are sorted and repeated ones merged into one with their weights, so that a fit depends on neither their order nor on
+whether a sample is repeated or weighted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+import warnings
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .certify.bound import relative_gap
+from .data import read_weights
+from .declared import number
+from .errors import InputError, InputTypeError, MissingPackageError
+from .losses import Logistic, Loss, Squared
+from .model import Model
+from .networks import Activation, ReLU, TwoLayer
+from .patterns import AdaptivePatterns, GivenPatterns
+from .penalties import Penalty, WeightDecay
+from .perturbations import Perturbation
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.utils import check_random_state
+    from sklearn.utils.metaestimators import available_if
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise MissingPackageError(
+        "relumodel.sklearn needs scikit-learn 1.6 or newer, which is not installed: pip install 'relumodel[sklearn]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from .adaptive.result import Fit
+
+Matrix = NDArray[np.float64]
+
+#: The first descent's neurons and the random starts of a pricing, where `patterns` is None: half of what `Model.fit` takes, or less.
+WIDTH, STARTS = 30, 100
+
+
+class _ConvexReLU(BaseEstimator):
+    """What both estimators share: parameters, training, scores."""
+
+    _loss: ClassVar[Loss]
+
+    def __init__(
+        self,
+        loss: Loss | None = None,
+        beta: float = 1e-2,
+        penalty: type[Penalty] = WeightDecay,
+        activation: Activation | None = None,
+        bias: bool = True,
+        patterns: Any = None,
+        perturbation: Perturbation | None = None,
+        robust: str = "crossing",
+        gap: float = 1e-2,
+        tol: float | None = None,
+        backend: Any = "auto",
+        time_limit: float | None = None,
+        verbose: bool = False,
+        random_state: Any = 0,
+    ) -> None:
+        self.loss = loss
+        self.beta = beta
+        self.penalty = penalty
+        self.activation = activation
+        self.bias = bias
+        self.patterns = patterns
+        self.perturbation = perturbation
+        self.robust = robust
+        self.gap = gap
+        self.tol = tol
+        self.backend = backend
+        self.time_limit = time_limit
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _train(self, X: Matrix, targets: list[Matrix], weights: Matrix) -> list[Fit]:
+        """Fit once for every vector of targets, within the time limit together, and set the attributes."""
+        model, patterns = self._model(), self._patterns()
+        limit = math.inf if self.time_limit is None else number(self.time_limit, "time_limit", above=0)
+        deadline = time.perf_counter() + limit
+        how = {"backend": self.backend, "tol": self.tol, "verbose": self.verbose, "sample_weight": weights}
+        results: list[Fit] = []
+        for k, y in enumerate(targets):
+            left = None if math.isinf(deadline) else max((deadline - time.perf_counter()) / (len(targets) - k), 1e-3)
+            results.append(model.fit(X, y, patterns=patterns, time_limit=left, **how))
+            if results[-1].status == "interrupted":
+                deadline = time.perf_counter()  # the classes still to come get what a moment allows
+        self._keep(results)
+        return results
+
+    def _keep(self, results: list[Fit]) -> None:
+        names = tuple(map(str, self.feature_names_in_)) if hasattr(self, "feature_names_in_") else None
+        networks = [dataclasses.replace(result.network, feature_names=names) for result in results]
+        self.network_ = networks if len(networks) > 1 else networks[0]
+        self.n_neurons_ = sum(network.n_neurons for network in networks)
+        self.objective_ = sum(result.objective for result in results)
+        self.bound_ = sum(result.bound for result in results)
+        self.gap_ = relative_gap(self.objective_, self.bound_)
+        kinds = {result.bound_kind for result in results}
+        self.bound_kind_ = "certified" if kinds == {"certified"} else "estimated"
+        statuses = [result.status for result in results]
+        self.status_ = next((status for status in statuses if status != "optimal"), "optimal")
+        cut = set(statuses) & {"time limit", "interrupted", "failed"}
+        if cut:
+            warnings.warn(
+                f"Training was cut short ({', '.join(sorted(cut))}): the objective {self.objective_:.6g} may be {self.gap_:.1%} "
+                "above the optimum. Allow more time, or ask for a larger gap.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _model(self) -> Model:
+        if not (isinstance(self.penalty, type) and issubclass(self.penalty, Penalty)):
+            raise InputTypeError(
+                f"penalty must be a class, rm.WeightDecay or rm.PathNorm, with beta= its strength; got {self.penalty!r}."
+            )
+        activation = ReLU() if self.activation is None else self.activation
+        loss = self._loss_used()
+        return Model(TwoLayer(activation, self.bias), loss, self.penalty(self.beta), self._perturbation(), self.robust)
+
+    def _loss_used(self) -> Loss:
+        return self._loss if self.loss is None else self.loss
+
+    def _perturbation(self) -> Perturbation | None:
+        """With a radius per column: training sees arrays, but features may be fixed by name."""
+        if not isinstance(self.perturbation, Perturbation):
+            return self.perturbation
+        names = tuple(map(str, self.feature_names_in_)) if hasattr(self, "feature_names_in_") else None
+        return type(self.perturbation)(tuple(self.perturbation.radii(self.n_features_in_, names).tolist()))
+
+    def _patterns(self) -> Any:
+        if self.patterns is None:
+            return AdaptivePatterns(gap=self.gap, seed=self._seed(), width=WIDTH, starts=STARTS)
+        if isinstance(self.patterns, GivenPatterns):
+            raise InputError(
+                "GivenPatterns has a row for every sample, and the estimators reorder and merge samples; use Model.fit, or another source."
+            )
+        return self.patterns
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _scores(self, X: Any) -> Matrix:
+        """The outputs of the network, or networks: (n,) or (n, classes)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        if isinstance(self.network_, list):
+            return np.column_stack([network(X) for network in self.network_])
+        return self.network_(X)
+
+
+def _has_likelihood(estimator: Any) -> bool:
+    loss = estimator._loss_used()
+    return isinstance(loss, Loss) and loss.likelihood
+
+
+class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
+    """A two-layer network trained to a known gap, as a scikit-learn classifier; more than two classes one against the rest.
+
+    loss : a declared loss; `rm.Logistic()` if None. Losses for regression fit the labels -1 and +1.
+    beta, penalty : the penalty's strength, and its class (`rm.WeightDecay` or `rm.PathNorm`).
+    activation, bias : of the network; `rm.ReLU()` if None.
+    patterns : where activation patterns come from; if None `rm.AdaptivePatterns(gap, seed=random_state, width=30, starts=100)`.
+    perturbation, robust : the set to be robust against, and the program for it, as in `rm.Model`.
+    gap : the relative gap to every other network at which adaptive training stops.  tol : that of the convex programs.
+    backend : solver of the convex programs.  time_limit : seconds for the whole fit.  verbose : a line a round on stderr.
+    random_state : a seed, a `RandomState`, or None for NumPy's global one.
+
+    After fit:
+    network_ : the `rm.Network`, whose positive outputs mean classes_[1]; a list of networks, one a class, for more than two classes.
+    objective_, bound_, gap_ : the training objective, a lower bound on that of every network, and (objective - bound) / objective;
+        for more than two classes the sums of objectives and of bounds.
+    bound_kind_ : "certified" or "estimated", as for `Model.fit`.  status_ : "optimal", or why the gap was not reached.
+    n_neurons_ : in all networks.  classes_, n_features_in_, feature_names_in_ : as in scikit-learn.
+    """
+
+    _loss = Logistic()
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on features X (n, d) and labels y (n,) of any kind. sample_weight : (n,) numbers >= 0."""
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        labels, codes = np.unique(y, return_inverse=True)
+        X, merged, weights = _merged(X, codes, sample_weight)
+        present = np.unique(merged).astype(int)  # a class whose samples all weigh nothing is absent
+        self.classes_ = labels[present]
+        if len(present) < 2:
+            raise InputError(f"A classifier needs at least two classes; y holds one class, {self.classes_[0]}.")
+        positive = present if len(present) > 2 else present[1:]
+        self._train(X, [np.where(merged == k, 1.0, -1.0) for k in positive], weights)
+        return self
+
+    def decision_function(self, X: Any) -> Matrix:
+        """The outputs of the network: (n,), positive for classes_[1]; (n, classes) for more than two classes."""
+        return self._scores(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of every row of X: (n,)."""
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+    @available_if(_has_likelihood)
+    def predict_log_proba(self, X: Any) -> Matrix:
+        """The logarithms of `predict_proba`."""
+        scores = self.decision_function(X)
+        value = self._loss_used().value
+        if scores.ndim == 1:
+            return -np.column_stack([value(-scores), value(scores)])
+        from scipy.special import logsumexp
+
+        each = -value(scores)
+        return each - logsumexp(each, axis=1, keepdims=True)
+
+    @available_if(_has_likelihood)
+    def predict_proba(self, X: Any) -> Matrix:
+        """The probability of every class, (n, classes), in the order of classes_; only for the logistic loss.
+
+        For more than two classes the probabilities that each network gives its own class, divided by their sum.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+
+class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
+    """A two-layer network trained to a known gap, as a scikit-learn regressor.
+
+    loss : a declared loss for regression; `rm.Squared()` if None. The other parameters and the attributes are those of
+    `ConvexReLUClassifier`, without classes_.
+    """
+
+    _loss = Squared()
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on features X (n, d) and targets y (n,). sample_weight : (n,) numbers >= 0."""
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        X, y, weights = _merged(X, y.astype(np.float64), sample_weight)
+        self._train(X, [y], weights)
+        return self
+
+    def predict(self, X: Any) -> Matrix:
+        """The network's outputs: (n,)."""
+        return self._scores(X)
+
+
+def _merged(X: Matrix, y: NDArray[Any], sample_weight: Any) -> tuple[Matrix, Matrix, Matrix]:
+    """The distinct samples (X, y) in lexicographic order, with their weights summed; those of weight 0 left out."""
+    weights = None if sample_weight is None else read_weights(sample_weight, len(X))
+    rows, which = np.unique(np.column_stack([X, y]), axis=0, return_inverse=True)
+    total = np.bincount(which.reshape(-1), weights).astype(np.float64)
+    used = total > 0
+    return np.ascontiguousarray(rows[used, :-1]), rows[used, -1], total[used]

@@ -1,0 +1,251 @@
+"""ADMM on every two-layer program, clean and perturbed: the optimum of the conic solver, a valid bound however it ends."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import relumodel as rm
+from relumodel.backend import Options
+from relumodel_admm import normal_system
+from relumodel_admm.backend import AdmmBackend
+from relumodel_admm.first_order import FirstOrder
+from relumodel_admm.images import images_of
+from relumodel_admm.normal_system import DenseInverse, NormalSystem, PencilInverse
+
+LOSSES = [rm.Squared(), rm.Absolute(), rm.Huber(0.3), rm.Hinge(), rm.SquaredHinge(), rm.Logistic()]
+NAMES = ["squared", "absolute", "huber", "hinge", "squared hinge", "logistic"]
+
+
+def program(loss=None, penalty=None, perturbation=None, robust="strict", activation=None, X=None, n=24, seed=0, patterns=5):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, 3)) if X is None else X
+    y = np.where(X[:, 0] + 0.3 * rng.standard_normal(len(X)) > 0, 1.0, -1.0)
+    model = rm.Model(
+        rm.TwoLayer(activation or rm.ReLU(), bias=True),
+        loss or rm.Squared(),
+        penalty or rm.WeightDecay(1e-2),
+        perturbation,
+        robust=robust,
+    )
+    return model.compile(X, y, patterns=rm.SamplePatterns(patterns, seed=seed))
+
+
+def solved(compiled, tol=1e-3, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return compiled.solve(backend=AdmmBackend(), tol=tol, method="admm", **options)
+
+
+def agrees(compiled, tol=1e-3, **options):
+    ours, best = solved(compiled, tol, **options), compiled.solve(backend="clarabel")
+    assert ours.status == "optimal", ours
+    assert ours.violation == 0
+    assert ours.objective == pytest.approx(best.objective, rel=1.1 * tol)
+    assert ours.bound <= best.objective * (1 + 1e-7)
+    return ours
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
+@pytest.mark.parametrize("penalty", [rm.WeightDecay(1e-2), rm.PathNorm(1e-2)])
+def test_clean_programs(loss, penalty):
+    agrees(program(loss, penalty), tol=1e-2 if isinstance(loss, rm.Absolute) else 1e-3)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
+def test_strict_programs(loss):
+    agrees(program(loss, perturbation=rm.LInf(0.05), n=12, patterns=3), tol=2e-2)
+
+
+@pytest.mark.parametrize("loss", LOSSES[3:], ids=NAMES[3:])
+def test_crossing_programs(loss):
+    agrees(program(loss, perturbation=rm.LInf(0.05), robust="crossing", n=8, patterns=2), tol=5e-2)
+
+
+@pytest.mark.parametrize("loss", LOSSES[:3], ids=NAMES[:3])
+def test_crossing_programs_of_residuals(loss):
+    """Their proximal map takes long, so only a few iterations: a valid bound, and better than zero."""
+    compiled = program(loss, perturbation=rm.LInf(0.05), robust="crossing", n=6, patterns=1)
+    ours, best = solved(compiled, max_iter=20), compiled.solve(backend="clarabel").objective
+    assert ours.bound <= best * (1 + 1e-7) <= ours.objective * (1 + 2e-7)
+    assert ours.objective < compiled.objective(np.zeros(compiled.n_variables))
+
+
+@pytest.mark.parametrize("perturbation", [rm.L2(0.05), rm.L1(0.1)])
+@pytest.mark.parametrize("robust", ["strict", "crossing"])
+def test_other_perturbations(perturbation, robust):
+    agrees(program(rm.SquaredHinge(), perturbation=perturbation, robust=robust, n=6, patterns=1), tol=2e-2)
+
+
+@pytest.mark.parametrize("activation", [rm.LeakyReLU(0.1), rm.GatedReLU()], ids=["leaky", "gated"])
+def test_other_activations(activation):
+    agrees(program(activation=activation))
+    agrees(program(rm.Hinge(), activation=activation, perturbation=rm.LInf(0.02), n=12, patterns=3), tol=2e-2)
+
+
+def awkward():
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((20, 3))
+    yield "repeated rows", np.vstack([X, X, -X])
+    yield "zero rows", np.vstack([X, np.zeros((4, 3))])
+    yield "collinear", rng.standard_normal((30, 2)) @ rng.standard_normal((2, 5))
+    yield "n << d", rng.standard_normal((8, 40))
+    yield "n >> d", rng.standard_normal((400, 2))
+    yield "large", 1e4 * rng.standard_normal((30, 3))
+    yield "small", 1e-4 * rng.standard_normal((30, 3))
+
+
+@pytest.mark.parametrize(("name", "X"), list(awkward()), ids=[name for name, _ in awkward()])
+@pytest.mark.parametrize("dense", [True, False], ids=["factorised", "conjugate gradients"])
+def test_awkward_data(name, X, dense, monkeypatch):
+    monkeypatch.setattr("relumodel_admm.first_order.DENSE", 600 if dense else 0)
+    agrees(program(X=X, penalty=rm.WeightDecay(0.1)), tol=5e-3)
+
+
+def normal_matrix(images, weights):
+    columns = [images.forward(e) for e in np.eye(images.size)]
+    return np.stack([images.adjoint([w * image for w, image in zip(weights, column, strict=True)]) for column in columns], axis=1)
+
+
+CASES = {
+    "clean": program(),
+    "gated": program(activation=rm.GatedReLU()),
+    "strict": program(rm.Hinge(), perturbation=rm.LInf(0.02), n=12),
+    "strict gated": program(rm.Hinge(), perturbation=rm.LInf(0.02), n=12, activation=rm.GatedReLU()),
+    "crossing": program(rm.Hinge(), perturbation=rm.LInf(0.02), robust="crossing", n=12),
+    "crossing residual": program(rm.Squared(), perturbation=rm.LInf(0.02), robust="crossing", n=12),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_images_are_those_of_the_maps(name):
+    compiled, rng = CASES[name], np.random.default_rng(0)
+    functions, maps = [t.function for t in compiled.terms], [t.map for t in compiled.terms]
+    images = images_of(compiled, functions, maps)
+    x = rng.standard_normal(compiled.n_variables)
+    taken = images.forward(x)
+    q = [rng.standard_normal(len(image)) for image in taken]
+    for K, image, scale in zip(maps, taken, images.scales, strict=True):
+        whole = image if isinstance(scale, float) else (image.reshape(-1, len(scale)) * scale).reshape(-1)
+        np.testing.assert_allclose(whole, K.forward(x), atol=1e-12)
+    np.testing.assert_allclose(sum(a @ b for a, b in zip(q, taken, strict=True)), images.adjoint(q) @ x, rtol=1e-10)  # the adjoint
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", [DenseInverse, PencilInverse])
+def test_the_normal_system_is_solved(name, kind):
+    compiled, rng = CASES[name], np.random.default_rng(0)
+    images = images_of(compiled, [t.function for t in compiled.terms], [t.map for t in compiled.terms])
+    weights = [2.0, 0.5, 1.5][: len(compiled.terms)]
+    system = NormalSystem(images, kind(images), 1 if kind is DenseInverse else 60)
+    system.weigh(weights)
+    x = rng.standard_normal(images.size)
+    targets = [rng.standard_normal(len(image)) for image in images.forward(x)]
+    right = images.adjoint([w * t for w, t in zip(weights, targets, strict=True)])
+    exact = np.linalg.solve(normal_matrix(images, weights), right)
+    found, taken = system.solve(x, images.forward(x), targets)
+    np.testing.assert_allclose(found, exact, atol=1e-7 * np.abs(exact).max())
+    for a, b in zip(taken, images.forward(found), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-9 * np.abs(b).max())
+
+
+def test_the_pencil_is_exact_where_all_samples_are_active():
+    """One pattern, rows of one norm: nothing is replaced by its mean."""
+    X = np.random.default_rng(0).standard_normal((30, 4))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.1))
+    compiled = model.compile(X, X[:, 0], patterns=rm.GivenPatterns(np.ones((30, 1), dtype=bool)))
+    images = images_of(compiled, [t.function for t in compiled.terms], [t.map for t in compiled.terms])
+    inverse = PencilInverse(images)
+    inverse.weigh([1.0, 2.0, 3.0])
+    M = normal_matrix(images, [1.0, 2.0, 3.0])
+    np.testing.assert_allclose(np.stack([inverse(column) for column in M], axis=1), np.eye(len(M)), atol=1e-10)
+
+
+def test_float32_reaches_what_it_can_and_says_what_it_cannot():
+    single = agrees(program(n=60), dtype="float32")
+    assert single.message.startswith("ADMM")
+    too_much = solved(program(n=60), tol=1e-9, dtype="float32", max_iter=300)
+    assert too_much.status == "tolerance not reached"
+    assert "float32 lost the accuracy" in too_much.message
+
+
+def test_float32_computes_in_float32():
+    first = FirstOrder(CASES["strict"], Options(), "float32", None)
+    first.splitting.step()
+    assert {part.dtype.name for part in (*first.splitting.states, *first.splitting.copies, first.splitting.x)} == {"float32"}
+
+
+def test_nothing_left_to_chance():
+    first, second = (solved(program()) for _ in range(2))
+    assert np.array_equal(first.point, second.point)
+
+
+def test_stopped_by_the_callback_the_limit_and_the_clock():
+    compiled = program(rm.Hinge(), n=60, patterns=10)
+    best = compiled.solve(backend="clarabel").objective
+    by_callback = solved(compiled, tol=1e-9, callback=lambda progress: progress.iteration >= 40)
+    by_limit = solved(compiled, tol=1e-9, max_iter=35)
+    by_clock = solved(compiled, tol=1e-12, time_limit=0.05)
+    assert (by_callback.status, by_callback.iterations) == ("interrupted", 40)
+    assert (by_limit.status, by_limit.iterations) == ("tolerance not reached", 35)
+    assert by_clock.status == "time limit"
+    for solution in (by_callback, by_limit, by_clock):
+        assert solution.violation == 0
+        assert solution.bound <= best * (1 + 1e-7) <= solution.objective * (1 + 2e-7)
+
+
+def test_it_starts_from_a_warm_start():
+    compiled = program(n=60)
+    near = solved(compiled, tol=1e-4)
+    again = solved(compiled, max_iter=10, warm_start=near)
+    cold = solved(compiled, max_iter=10)
+    assert again.objective <= near.objective < cold.objective
+    first = FirstOrder(compiled, Options(warm_start=near.point), "float64", None)
+    np.testing.assert_allclose(first.splitting.x, near.point)
+
+
+def test_zero_targets():
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.1))
+    assert solved(model.compile(np.eye(3), np.zeros(3), patterns=rm.EnumeratePatterns())).objective == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "simplex"}, "method must be 'interior point' or 'admm'; got 'simplex'"),
+        ({"dtype": "float16"}, "dtype must be one of float64, float32; got 'float16'"),
+        ({"cg_steps": 0}, "cg_steps must be a whole number, at least 1; got 0"),
+        ({"max_iter": 1.5, "method": "admm"}, "max_iter must be a whole number"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(rm.BackendError, match=message):
+        program().solve(backend=AdmmBackend(), **options)
+
+
+def test_the_method_is_chosen_and_named(monkeypatch):
+    assert solved(program()).message.startswith("ADMM")
+    assert program().solve(backend=AdmmBackend()).message.startswith("interior point")
+    with pytest.raises(rm.BackendError, match="The interior point cannot take this program: it does not know the term 'loss'"):
+        CASES["strict"].solve(backend=AdmmBackend(), method="interior point")
+    assert "it does not know the term 'loss'" in CASES["strict"].solve(backend=AdmmBackend(), tol=1e-2).message
+    monkeypatch.setattr("relumodel_admm.backend.HEAVY", 0)
+    assert "one of its iterations would take about" in program().solve(backend=AdmmBackend(), tol=1e-2).message
+    monkeypatch.setattr("relumodel_admm.backend._memory", lambda: 1)
+    assert "GiB" in AdmmBackend().declines(program())
+
+
+def test_auto_prefers_conic_solvers_on_small_perturbed_programs(monkeypatch):
+    backend = AdmmBackend()
+    assert backend.reluctant(CASES["strict"], 1e-6)
+    assert not backend.reluctant(CASES["clean"], 1e-6)
+    monkeypatch.setattr("relumodel_admm.backend.SMALL", 0)
+    assert not backend.reluctant(CASES["strict"], 1e-6)
+
+
+def test_dense_and_iterated_systems_agree(monkeypatch):
+    dense = solved(program(n=60), tol=1e-5)
+    monkeypatch.setattr("relumodel_admm.first_order.DENSE", 0)
+    assert normal_system.DENSE > 0
+    assert solved(program(n=60), tol=1e-5).objective == pytest.approx(dense.objective, rel=2e-5)
