@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import FileError
 from ..program.program import Program
+from ..program.semidefinite import order_of, triangle
 from .assemble import assemble
 from .cbf import row_order
 from .form import ConicForm
@@ -91,7 +92,21 @@ def _multipliers(form: ConicForm, found: FoundSolution) -> Vector | None:
         extra = len(form.P.data) + 2 if form.P.nnz else 0
         if len(found.cone_multipliers) != M + extra:
             return None
-        return np.array(found.cone_multipliers)[row_order(form)]
+        return np.array(found.cone_multipliers)[_mosek_rows(form, extra)]
     if not all(f"r{i}" in found.multipliers for i in range(M)):
         return None
     return np.array([found.multipliers[f"r{i}"] for i in range(M)])
+
+
+def _mosek_rows(form: ConicForm, extra: int) -> NDArray[np.intp]:
+    """Where MOSEK lists every row of the form: the file's scalar cones, the `extra` rows of the quadratic objective, then the
+    matrices, as the lower triangle by columns with svec's factors."""
+    rows, at = [row_order(form)], form.rows("semidefinite").start + extra
+    for size in form.sizes("semidefinite"):
+        order = order_of(size)
+        place = np.zeros((order, order), dtype=np.intp)
+        place[np.triu_indices(order)] = np.arange(size)  # the upper triangle by rows is the lower one by columns
+        row, column, _ = triangle(order)
+        rows.append(at + place[row, column])
+        at += size
+    return np.concatenate(rows)

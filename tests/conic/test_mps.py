@@ -15,7 +15,7 @@ from mps_reader import Mps, MpsError, read_mps
 from relumodel.conic.mps import HOLDS, write_mps
 from small_programs import KINDS, compiled
 
-INTO_MPS = [kind for kind in KINDS if "exponential" not in kind]
+INTO_MPS = [kind for kind in KINDS if "exponential" not in kind and "SDP" not in kind]
 
 
 def cones_of(read: Mps) -> list[list[str]]:

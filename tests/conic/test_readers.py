@@ -16,8 +16,10 @@ from small_programs import KINDS, compiled, optimum
 
 LINEAR = ["LP", "strict LP"]
 QUADRATIC = [*LINEAR, "QP"]
-CONES = [*QUADRATIC, "SOCP", "strict SOCP", "crossing"]
+CONES = [*QUADRATIC, "SOCP", "strict SOCP", "crossing", "random features", "three layers"]
+MATRICES = ["SDP", "strict SDP"]
 EVERYTHING = list(KINDS)
+CONE_ORDER = ["zero", "nonnegative", "second-order", "exponential", "semidefinite"]
 
 
 def highs(path: Path) -> float:
@@ -121,7 +123,7 @@ def mosek(path: Path) -> float:
         kind, turn = into_ours(mosek, task.getdomaintype(task.getaccdomain(i)), size)
         cones.append((kind, i, turn, turn @ F[at : at + size], turn @ g[at : at + size]))
         at += size
-    cones.sort(key=lambda cone: ["zero", "nonnegative", "second-order", "exponential"].index(cone[0]))
+    cones.sort(key=lambda cone: CONE_ORDER.index(cone[0]))
     raw = clarabel(np.array(task.getc()), [(kind, F, g) for kind, _, _, F, g in cones])
     # MOSEK writes its own kind of solution file, with the solution that was found elsewhere
     duals, at = [[]] * len(cones), 0
@@ -144,6 +146,11 @@ def into_ours(mosek: Any, kind: Any, size: int) -> tuple[str, Any]:
         turn = sparse.lil_array(np.sqrt(2) * same)
         turn[:2, :2] = [[1.0, 1.0], [1.0, -1.0]]
         return "second-order", turn.tocsr()
+    if kind == kinds.svec_psd_cone:  # the lower triangle by columns, here the upper one
+        order = int(np.sqrt(2 * size))
+        place = np.zeros((order, order), int)
+        place[np.triu_indices(order)] = np.arange(size)  # the upper triangle by rows is the lower one by columns
+        return "semidefinite", same[place.T[np.tril_indices(order)]]
     return {kinds.rzero: "zero", kinds.rplus: "nonnegative", kinds.quadratic_cone: "second-order"}[kind], same
 
 
@@ -175,7 +182,7 @@ READERS: list[tuple[Callable[[Path], float], str, str, dict[str, str], list[str]
     (cplex, "cplex", ".mps", {}, CONES),
     (xpress, "xpress", ".mps", {}, ["LP", "QP", "SOCP"]),
     (xpress, "xpress", ".mps", {"cones": "csection"}, ["SOCP"]),
-    (picos, "picos", ".cbf", {}, CONES),
+    (picos, "picos", ".cbf", {}, [*CONES, *MATRICES]),
     (mosek, "mosek", ".cbf", {}, EVERYTHING),
 ]
 

@@ -11,6 +11,7 @@ import relumodel as rm
 from relumodel.conic.assemble import assemble
 from relumodel.conic.cbf import row_order
 from relumodel.conic.solution_files import read_solution_file
+from relumodel.program.semidefinite import smat
 from small_programs import KINDS, compiled, optimum
 
 
@@ -41,10 +42,13 @@ def highs(kind: str) -> str:
 def mosek(kind: str) -> str:
     """What MOSEK writes for a CBF file: rows of cones with multipliers, then the variables, numbered."""
     form, found = compiled(kind).conic(), raw(kind)
-    z = np.empty(len(found.dual))
-    z[row_order(form)] = found.dual
+    scalar, matrices = np.split(found.dual, [form.rows("semidefinite").start])
+    z = np.empty(len(scalar))
+    z[row_order(form)] = scalar
     extra = [0.0] * (form.P.nnz + 2) if form.P.nnz else []
-    rows = "".join(f"{i}  A1  {i}  0  {value!r}\n" for i, value in enumerate(z.tolist() + extra))
+    triangles = [lower_triangle(part) for part in np.split(matrices, np.cumsum(form.sizes("semidefinite"))[:-1])]
+    multipliers = [*z.tolist(), *extra, *(value for part in triangles for value in part)]
+    rows = "".join(f"{i}  A1  {i}  0  {value!r}\n" for i, value in enumerate(multipliers))
     columns = "".join(
         f"{j}  X{j + 1}  SB {value!r} NONE NONE 0 0\n" for j, value in enumerate(found.x.tolist() + [0.25][: len(extra)])
     )
@@ -54,6 +58,12 @@ def mosek(kind: str) -> str:
         f"AFFINE CONIC CONSTRAINTS\nINDEX NAME I ACTIVITY DUAL\n{rows}\n"
         f"VARIABLES\nINDEX NAME AT ACTIVITY LOWER LIMIT UPPER LIMIT DUAL LOWER DUAL UPPER\n{columns}"
     )
+
+
+def lower_triangle(part: np.ndarray) -> list[float]:
+    """The lower triangle by columns, off-diagonal entries times sqrt 2, of a matrix in our scaled triangle."""
+    matrix = smat(part)
+    return [matrix[i, j].item() * (1.0 if i == j else 2**0.5) for j in range(len(matrix)) for i in range(j, len(matrix))]
 
 
 def mosek_rows(kind: str) -> str:
