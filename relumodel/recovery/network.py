@@ -188,6 +188,25 @@ class Network:
             arrays["gates"] = self.gates
         return replace_file(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **cast(Any, arrays)))
 
+    def to_torch(self, dtype: str = "float64") -> Any:
+        """The same function as a plain `torch.nn.Module` with trainable weights: raw features (n, d) to scores (n,).
+
+        dtype : "float64", the precision of these weights, or "float32". Raises `MissingPackageError` without torch.
+        """
+        from .torch_module import two_layers
+
+        return two_layers(self, dtype)
+
+    def to_onnx(self, path: str | Path, dtype: str = "float32") -> Path:
+        """Write the same function as an ONNX graph, atomically: input "X", raw features (n, d), output "f", scores (n,).
+
+        dtype : of input, weights and output: "float32", which every runtime takes, or "float64". Raises `MissingPackageError`
+            without the package onnx, `FileError` where the file cannot be written.
+        """
+        from .onnx_graph import write_two_layers
+
+        return write_two_layers(self, path, dtype)
+
     def _read(self, X: Any) -> Matrix:
         return with_bias(self._features(X), self.bias)
 

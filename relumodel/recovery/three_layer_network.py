@@ -103,6 +103,25 @@ class ThreeLayerNetwork:
             ),
         )
 
+    def to_torch(self, dtype: str = "float64") -> Any:
+        """The same function as a plain `torch.nn.Module` with trainable weights: raw features (n, d) to scores (n,).
+
+        dtype : "float64", the precision of these weights, or "float32". Raises `MissingPackageError` without torch.
+        """
+        from .torch_module import three_layers
+
+        return three_layers(self, dtype)
+
+    def to_onnx(self, path: str | Path, dtype: str = "float32") -> Path:
+        """Write the same function as an ONNX graph, atomically: input "X", raw features (n, d), output "f", scores (n,).
+
+        dtype : of input, weights and output: "float32", which every runtime takes, or "float64". Raises `MissingPackageError`
+            without the package onnx, `FileError` where the file cannot be written.
+        """
+        from .onnx_graph import write_three_layers
+
+        return write_three_layers(self, path, dtype)
+
     def __repr__(self) -> str:
         bias = ", bias" if self.bias else ""
         width = self.second_weights.shape[1]

@@ -1,0 +1,42 @@
+"""What conversions of networks to other libraries share."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .three_layer_network import ThreeLayerNetwork
+
+PRECISIONS = ("float64", "float32")
+
+
+def checked_precision(dtype: Any) -> str:
+    """One of `PRECISIONS`, or an error that says so."""
+    if dtype not in PRECISIONS:
+        raise InputError(f"dtype must be one of {', '.join(PRECISIONS)}; got {dtype!r}.")
+    return dtype
+
+
+def with_a_neuron(network: Network) -> Network:
+    """The network, a zero neuron added if it has none: other libraries warn of empty matrices, or refuse them."""
+    if network.n_neurons:
+        return network
+    hidden = np.zeros((len(network.hidden_weights), 1))
+    gates = None if network.gates is None else hidden
+    return dataclasses.replace(network, hidden_weights=hidden, output_weights=np.zeros(1), gates=gates)
+
+
+def with_a_sub_network(network: ThreeLayerNetwork) -> ThreeLayerNetwork:
+    """The same for sub-networks."""
+    G, width, m = network.hidden_weights.shape
+    if G and m:
+        return network
+    return dataclasses.replace(
+        network, hidden_weights=np.zeros((1, width, 1)), second_weights=np.zeros((1, 1)), output_weights=np.zeros(1)
+    )

@@ -1,0 +1,92 @@
+"""Networks as torch modules of the same function: torch's own layers where it has them, so they train, save and compile as any other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import MissingPackageError
+from ..networks import Polynomial, ReLU
+from .conversion import checked_precision, with_a_neuron, with_a_sub_network
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .three_layer_network import ThreeLayerNetwork
+
+
+def two_layers(network: Network, dtype: str) -> Any:
+    """`Sequential(Linear, activation, Linear, Flatten)`, with gates inside the activation's place where there are any."""
+    torch, network = _torch(dtype), with_a_neuron(network)
+    hidden = _linear(network.hidden_weights, network.bias, dtype)
+    output = _linear(network.output_weights[:, None], False, dtype)
+    if network.gates is not None:
+        from .torch_layers import Gated
+
+        return torch.nn.Sequential(Gated(hidden, _linear(network.gates, network.bias, dtype)), output, torch.nn.Flatten(0))
+    return torch.nn.Sequential(hidden, _activation(network.activation), output, torch.nn.Flatten(0))
+
+
+def three_layers(network: ThreeLayerNetwork, dtype: str) -> Any:
+    """The sub-networks side by side; the second layer is a convolution in groups, which keeps them apart in training as well."""
+    torch, network = _torch(dtype), with_a_sub_network(network)
+    G, width, m = network.hidden_weights.shape
+    hidden = _linear(network.hidden_weights.transpose(1, 0, 2).reshape(width, G * m), network.bias, dtype)
+    output = _linear(network.output_weights[:, None], False, dtype)
+    second = _skip_init(torch.nn.Conv1d, dtype, G * m, G, 1, groups=G, bias=False)
+    _set(second.weight, network.second_weights[:, :, None])
+    return torch.nn.Sequential(
+        hidden,
+        torch.nn.ReLU(),
+        torch.nn.Unflatten(1, (G * m, 1)),
+        second,
+        torch.nn.ReLU(),
+        torch.nn.Flatten(1),
+        output,
+        torch.nn.Flatten(0),
+    )
+
+
+def _torch(dtype: Any) -> Any:
+    checked_precision(dtype)
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingPackageError("to_torch() needs the package torch; install it with pip install 'relumodel[torch]'.") from error
+    return torch
+
+
+def _activation(activation: Any) -> Any:
+    import torch
+
+    if isinstance(activation, Polynomial):
+        from .torch_layers import PolynomialActivation
+
+        return PolynomialActivation(activation.a, activation.b, activation.c)
+    return torch.nn.ReLU() if isinstance(activation, ReLU) else torch.nn.LeakyReLU(activation.inactive)
+
+
+def _linear(weights: np.ndarray, bias: bool, dtype: str) -> Any:
+    """x -> x weights, the last row of the weights being the bias if there is one."""
+    import torch
+
+    inputs = weights[:-1] if bias else weights
+    layer = _skip_init(torch.nn.Linear, dtype, *inputs.shape, bias=bias)
+    _set(layer.weight, inputs.T)
+    if bias:
+        _set(layer.bias, weights[-1])
+    return layer
+
+
+def _skip_init(kind: Any, dtype: str, *args: Any, **named: Any) -> Any:
+    """A layer whose weights are not drawn: nothing is taken from torch's random numbers."""
+    import torch
+
+    return torch.nn.utils.skip_init(kind, *args, **named, dtype=getattr(torch, dtype))
+
+
+def _set(parameter: Any, values: np.ndarray) -> None:
+    import torch
+
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(np.ascontiguousarray(values)))
