@@ -18,6 +18,7 @@ import time
 import numpy as np
 
 import relumodel as rm
+from relumodel_admm.cast import Arrays
 from relumodel_admm.first_order import FirstOrder
 
 REPEATS = 9
@@ -30,7 +31,7 @@ def measured(n: int, d: int, P: int, steps: int) -> tuple[float, float]:
     y = np.sign(X[:, 0] * X[:, 1])
     model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=False), rm.Squared(reduction="sum"), rm.WeightDecay(1.0))
     program = model.compile(X, y, patterns=rm.SamplePatterns(P, seed=0))
-    splitting = FirstOrder(program, rm.Options(), "float64", steps).splitting
+    splitting = FirstOrder(program, rm.Options(), Arrays(), steps).splitting
     U, S, XT = rng.standard_normal((2 * P, d)), rng.standard_normal((2 * P, n)), np.ascontiguousarray(X.T)
     for _ in range(3):
         splitting.step()

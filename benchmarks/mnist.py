@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import relumodel as rm
+from relumodel_admm.cast import Arrays
 from relumodel_admm.first_order import FirstOrder
 
 Array = NDArray[np.float64]
@@ -48,7 +49,7 @@ def accuracy(z: Array, y: Array) -> float:
 def iterates(program: rm.Program, X: Array, y: Array, X_test: Array, y_test: Array, level: float) -> None:
     """Iterations until the network of the iterate has a loss below `level`."""
     start = time.process_time()
-    splitting = FirstOrder(program, rm.Options(), "float64", 4).splitting
+    splitting = FirstOrder(program, rm.Options(), Arrays(), 4).splitting
     weights = {"loss": 0.03, "penalty": 0.03, "cones": 2.5}
     splitting.weights = [weights[term.name] for term in program.terms]
     splitting.system.weigh(splitting.weights)

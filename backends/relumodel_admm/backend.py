@@ -10,7 +10,8 @@ import numpy as np
 
 from relumodel.backend import BackendError, Options, Program, RawSolution
 
-from .first_order import ITERATIONS, PRECISIONS, bytes_needed
+from .cast import Arrays
+from .first_order import ITERATIONS, PRECISIONS, bytes_needed, precision
 from .first_order import solve as splitting
 from .images import unknown_map
 from .interior_point import Measure
@@ -62,7 +63,7 @@ class AdmmBackend:
 
     def solve(self, problem: Program, options: Options) -> RawSolution:
         method, why = _method(problem, options)
-        answer = splitting(problem, options) if method == "admm" else _interior(problem, options)
+        answer = splitting(problem, options, Arrays(precision(options))) if method == "admm" else _interior(problem, options)
         return replace(answer, message=answer.message + why)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from relumodel.backend import BackendError, Options, Program, RawSolution, certify, relative_gap
 from relumodel.program.functions import Nonnegative, SampleLoss
 
-from .cast import converted
-from .images import images_of
+from .cast import Arrays, converted
+from .images import Images, SeparateImages, images_of
 from .normal_system import DENSE, ENTRIES, STEPS, DenseInverse, NormalSystem, PencilInverse
 from .splitting import Splitting
 
@@ -60,32 +60,27 @@ class Look:
 class FirstOrder:
     """One solve."""
 
-    def __init__(self, program: Program, options: Options, dtype: str, steps: int | None) -> None:
-        self.program, self.options, self.dtype = program, options, dtype
-        convert = lambda v: v.astype(dtype)  # noqa: E731
-        functions = [converted(t.function, convert) if dtype != "float64" else t.function for t in program.terms]
-        maps = [converted(t.map, convert) if dtype != "float64" else t.map for t in program.terms]
-        self.images = images_of(program, functions, maps)
-        columns = self.images.size * sum(t.map.shape[0] for t in program.terms)
-        dense = self.images.size <= DENSE and columns <= ENTRIES
-        inverse = DenseInverse(self.images) if dense else PencilInverse(self.images)
-        self.system = NormalSystem(self.images, inverse, steps or (1 if dense else STEPS))
+    def __init__(self, program: Program, options: Options, arrays: Arrays, steps: int | None) -> None:
+        self.program, self.options, self.arrays = program, options, arrays
+        images = images_of(program)
+        entries = images.size * sum(t.map.shape[0] for t in program.terms)
+        dense = images.size <= DENSE and entries <= ENTRIES
+        inverse = (DenseInverse if dense else PencilInverse)(images, arrays)
+        self.system = NormalSystem(converted(images, arrays), inverse, steps or (1 if dense else STEPS))
         start = options.warm_start if options.warm_start is not None else np.zeros(program.n_variables)
-        self.splitting = Splitting(functions, self.system, self._weights(), start.astype(dtype))
+        functions = [converted(t.function, arrays) for t in program.terms]
+        self.splitting = Splitting(functions, self.system, self._weights(images), arrays.give(start))
         self.penalty = [t.name for t in program.terms].index("penalty")
         self.repaired_at = 0
 
-    def _weights(self) -> list[float]:
+    def _weights(self, images: Images | SeparateImages) -> list[float]:
         """The loss's from its curvature between zero and its minimum, the others in proportion."""
         function: Any = self.program.term("loss").function
         clean: SampleLoss = getattr(function, "clean", function)
         f0 = self.program.objective(np.zeros(self.program.n_variables))
         spread = float((clean.tau**2).sum()) or float(len(clean.tau))
         loss = LOSS * 2 * f0 / spread
-        share = {
-            t.name: pencil.mean(np.asarray(self.images.X))
-            for t, pencil in zip(self.program.terms, self.images.pencils(), strict=True)
-        }
+        share = {t.name: pencil.mean(images.X) for t, pencil in zip(self.program.terms, images.pencils(), strict=True)}
         level = loss * share["loss"]
         out = []
         for term in self.program.terms:
@@ -103,7 +98,7 @@ class FirstOrder:
             k += 1
             self.splitting.step()
             if k in LOOKS or k % EVERY == 0 or k == limit or self._must_stop():
-                if self.dtype != "float64":
+                if self.arrays.dtype != "float64":
                     self.splitting.refresh()
                 look = self.look()
                 if not math.isfinite(look.objective):
@@ -126,11 +121,11 @@ class FirstOrder:
     def look(self) -> Look:
         """Measure the present iterate, in float64."""
         program, splitting = self.program, self.splitting
-        x = np.asarray(splitting.copies[self.penalty], dtype=np.float64)
-        x = np.concatenate([x, np.asarray(splitting.x, dtype=np.float64)[len(x) :]])
+        x = self.arrays.take(splitting.copies[self.penalty])
+        x = np.concatenate([x, self.arrays.take(splitting.x)[len(x) :]])
         duals = {
-            t.name: np.asarray(self._rescaled(q, scale), dtype=np.float64)
-            for t, q, scale in zip(program.terms, splitting.multipliers(), self.images.scales, strict=True)
+            t.name: self.arrays.take(self._rescaled(q, scale))
+            for t, q, scale in zip(program.terms, splitting.multipliers(), self.system.images.scales, strict=True)
         }
         proof = certify(program, x, duals, tol=math.inf)
         return Look(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
@@ -155,7 +150,7 @@ class FirstOrder:
 
     def message(self, done: bool) -> str:
         how = "factorised normal matrix" if self.system.inverse.exact else f"conjugate gradients, {self.system.steps} an iteration"
-        lost = "; float32 lost the accuracy that was asked for, use float64" if self.dtype != "float64" and not done else ""
+        lost = "; float32 lost the accuracy that was asked for, use float64" if self.arrays.dtype != "float64" and not done else ""
         return f"ADMM ({how}){lost}"
 
 
@@ -166,13 +161,18 @@ def whole(value: Any, name: str, low: int) -> int:
     return int(value)
 
 
-def solve(program: Program, options: Options) -> RawSolution:
-    """ADMM on a program. Ctrl-C, the clock and the callback stop it; what it has is returned."""
-    dtype = options.extra.get("dtype", "float64")
+def precision(options: Options, usual: str = "float64") -> str:
+    """The option "dtype", or an error that says what it may be."""
+    dtype = options.extra.get("dtype", usual)
     if dtype not in PRECISIONS:
         raise BackendError(f"dtype must be one of {', '.join(PRECISIONS)}; got {dtype!r}.")
+    return dtype
+
+
+def solve(program: Program, options: Options, arrays: Arrays) -> RawSolution:
+    """ADMM on a program, in these arrays. Ctrl-C, the clock and the callback stop it; what it has is returned."""
     steps = options.extra.get("cg_steps")
     steps = None if steps is None else whole(steps, "cg_steps", low=1)
     limit = whole(options.extra.get("max_iter", ITERATIONS), "max_iter", low=0)
     with options.catching_interrupt(), np.errstate(all="ignore"):
-        return FirstOrder(program, options, dtype, steps).run(limit)
+        return FirstOrder(program, options, arrays, steps).run(limit)

@@ -90,7 +90,7 @@ class ReadPrediction(Reader):
         return None, array_namespace(once).stack([once if s == 1 else s * once for s in self.signs])
 
     def pencil(self, out: Pencil) -> None:
-        out.on_products(np.concatenate([s * np.asarray(self.mask, dtype=np.float64) for s in self.signs]))
+        out.on_products(np.concatenate([s * self.mask for s in self.signs]))
 
 
 @dataclass(eq=False)
@@ -108,7 +108,7 @@ class ReadSides(Reader):
 
     def pencil(self, out: Pencil) -> None:
         C = self.shape[0]
-        each = (np.asarray(self.side, dtype=np.float64) ** 2 * out.share).sum(axis=1)
+        each = (self.side**2 * out.share).sum(axis=1)
         out.A1 += np.diag(np.tile(each, C))
 
 
@@ -148,7 +148,7 @@ class ReadSampleWeights(Reader):
 
     def pencil(self, out: Pencil) -> None:
         self.prediction.pencil(out)
-        out.on_weights(np.concatenate([s * np.asarray(self.slopes, dtype=np.float64) for s in self.prediction.signs]))
+        out.on_weights(np.concatenate([s * self.slopes for s in self.prediction.signs]))
 
 
 @dataclass(eq=False)
@@ -177,18 +177,15 @@ def _plus(a: Any, b: Any) -> Any:
     return b if a is None else a if b is None else a + b
 
 
+@dataclass(eq=False)
 class Images:
-    """All terms of a program; `maps` are theirs, of one precision and array library. scales : what each image is divided by."""
+    """All terms of a program. scales : what each image is divided by. Those of a program are NumPy's, in float64, and know their
+    `pencils`; `converted` makes those of an iteration from them."""
 
-    def __init__(self, X: Any, shape: tuple[int, int, int], readers: list[Reader], scales: list[Any]) -> None:
-        self.X, self.XT, self.shape, self.readers, self.scales = (
-            X,
-            array_namespace(X).asarray(X.T, copy=True),
-            shape,
-            readers,
-            scales,
-        )
-        self.rest = 0
+    X: Any
+    shape: tuple[int, int, int]
+    readers: tuple[Reader, ...]
+    scales: tuple[Any, ...]
 
     @property
     def size(self) -> int:
@@ -198,7 +195,7 @@ class Images:
     def forward(self, x: Any) -> list[Any]:
         xp = array_namespace(x)
         C, P, d = self.shape
-        S = xp.reshape(xp.reshape(x, (C * P, d)) @ self.XT, (C, P, -1))
+        S = xp.reshape(xp.reshape(x, (C * P, d)) @ self.X.T, (C, P, -1))
         U = xp.reshape(x, self.shape)
         return [reader.read(U, S) for reader in self.readers]
 
@@ -221,15 +218,19 @@ class Images:
         return out
 
 
+@dataclass(eq=False)
 class SeparateImages:
     """The terms of a crossing program, each through its own map."""
 
-    def __init__(self, X: Any, maps: list[Any]) -> None:
-        self.X, self.maps = X, maps
-        self.scales: list[Any] = [1.0] * len(maps)
-        crossing = next(K for K in maps if isinstance(K, CrossingMap))
-        P, _, d = crossing.sizes
-        self.shape, self.rest = (2, P, d), 2 * P
+    maps: tuple[Any, ...]
+
+    @property
+    def X(self) -> Any:
+        return next(K for K in self.maps if isinstance(K, CrossingMap)).X
+
+    @property
+    def scales(self) -> tuple[Any, ...]:
+        return (1.0,) * len(self.maps)
 
     @property
     def size(self) -> int:
@@ -242,8 +243,9 @@ class SeparateImages:
         return sum(K.adjoint(q) for K, q in zip(self.maps, images, strict=True))
 
     def pencils(self) -> list[Pencil]:
-        B = self.shape[0] * self.shape[1]
-        out = [Pencil.zero(_shares(self.X), B, self.rest) for _ in self.maps]
+        crossing = next(K for K in self.maps if isinstance(K, CrossingMap))
+        B = 2 * crossing.sizes[0]
+        out = [Pencil.zero(_shares(self.X), B, B) for _ in self.maps]
         for K, pencil in zip(self.maps, out, strict=True):
             if isinstance(K, CrossingMap):
                 _crossing_pencil(K, pencil)
@@ -254,7 +256,7 @@ class SeparateImages:
 
 
 def _shares(X: Any) -> NDArray[np.float64]:
-    squares = (np.asarray(X, dtype=np.float64) ** 2).sum(axis=1)
+    squares = (X * X).sum(axis=1)
     return squares / (squares.sum() or 1.0)
 
 
@@ -262,32 +264,31 @@ def _crossing_pencil(K: CrossingMap, out: Pencil) -> None:
     P = K.sizes[0]
     for s, (_, up, down, share) in enumerate(K.sides):
         rows, copy = K.samples[s], slice((1 - s) * P, (2 - s) * P)
-        lift = (1 - K.slope) * np.asarray(share).T
+        lift = (1 - K.slope) * share.T
         L = np.concatenate([up, down] if s == 0 else [down, up])
         out.on_weights(L)
         L = L.copy()
         L[copy] += lift
         out.on_products(L, rows)
         out.A1[copy, copy] += out.share[rows].sum() * np.eye(P)
-        out.rest[copy] += (lift**2).sum(axis=1) + ((1 - 2 * np.asarray(share)) ** 2).sum(axis=0)
+        out.rest[copy] += (lift**2).sum(axis=1) + ((1 - 2 * share) ** 2).sum(axis=0)
 
 
-def images_of(program: Program, functions: list[Any], maps: list[Any]) -> Images | SeparateImages:
-    """The images of a program's terms, given its functions and maps in some precision and array library."""
-    first = maps[0]
+def images_of(program: Program) -> Images | SeparateImages:
+    """The images of a program's terms."""
+    first: Any = program.terms[0].map
     if isinstance(first, CrossingMap):
-        return SeparateImages(first.X, maps)
+        return SeparateImages(tuple(t.map for t in program.terms))
     shape = (len(first.signs), first.mask.shape[0], first.X.shape[1])
-    xp = array_namespace(first.X)
     readers, scales = [], []
-    for function, K in zip(functions, maps, strict=True):
-        norms = 1.0
-        if isinstance(function, Nonnegative):
-            norms = xp.sqrt(xp.sum(K.X * K.X, axis=1))
-            norms = xp.where(norms > 0, norms, 1.0 + 0 * norms)
-        readers.append(_reader(K, shape, norms))
+    for term in program.terms:
+        norms: Any = 1.0
+        if isinstance(term.function, Nonnegative):
+            norms = np.linalg.norm(first.X, axis=1)
+            norms = np.where(norms > 0, norms, 1.0)
+        readers.append(_reader(term.map, shape, norms))
         scales.append(norms)
-    return Images(first.X, shape, readers, scales)
+    return Images(first.X, shape, tuple(readers), tuple(scales))
 
 
 def _reader(K: Any, shape: tuple[int, int, int], norms: Any) -> Reader:
@@ -296,7 +297,7 @@ def _reader(K: Any, shape: tuple[int, int, int], norms: Any) -> Reader:
         return ReadBlocks(shape)
     if isinstance(K, Stacked):
         return ReadStacked(tuple(_reader(part, shape, norms) for part in K.maps), tuple(part.shape[0] for part in K.maps))
-    mask = array_namespace(K.X).asarray(K.mask, dtype=K.X.dtype)
+    mask = np.asarray(K.mask, dtype=np.float64)
     if isinstance(K, SampleWeights):
         return ReadSampleWeights(ReadPrediction(mask, K.signs), mask[:, K.grouping[1]], K.X.shape[0])
     assert isinstance(K, MaskedProduct)

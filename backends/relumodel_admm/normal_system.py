@@ -12,9 +12,11 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-import scipy
+import scipy.linalg
 from array_api_compat import array_namespace
+from numpy.typing import NDArray
 
+from .cast import Arrays
 from .images import Images, Pencil, SeparateImages
 
 #: Up to this many variables, and entries of the maps written out, the normal matrix is formed and factorised.
@@ -37,20 +39,19 @@ class Preconditioner(Protocol):
 
 
 class PencilInverse:
-    """The inverse of A0 (x) I + A1 (x) X'X on the blocks and of a diagonal on the rest."""
+    """The inverse of A0 (x) I + A1 (x) X'X on the blocks and of a diagonal on the rest. images : those of the program, in float64, which
+    is what everything here is computed in; what a minimisation needs is given to its arrays."""
 
     exact = False
 
-    def __init__(self, images: Images | SeparateImages) -> None:
-        self.images, self.pencils = images, images.pencils()
-        X = np.asarray(images.X, dtype=np.float64)
-        curvature, basis = np.linalg.eigh(X.T @ X)
-        self.curvature, self.xp = np.maximum(curvature, 0), array_namespace(images.X)
-        self.dtype = images.X.dtype
+    def __init__(self, images: Images | SeparateImages, arrays: Arrays) -> None:
+        self.arrays, self.pencils = arrays, images.pencils()
+        curvature, basis = np.linalg.eigh(images.X.T @ images.X)
+        self.curvature = np.maximum(curvature, 0)
         self.basis = self._array(basis)
 
-    def _array(self, values: Any) -> Any:
-        return self.xp.asarray(np.ascontiguousarray(values), dtype=self.dtype)
+    def _array(self, values: NDArray[np.float64]) -> Any:
+        return self.arrays.give(np.ascontiguousarray(values))
 
     def weigh(self, weights: list[float]) -> None:
         total = Pencil.zero(self.pencils[0].share, len(self.pencils[0].A0), len(self.pencils[0].rest))
@@ -63,7 +64,7 @@ class PencilInverse:
         self.rest = self._array(1 / total.rest)
 
     def __call__(self, r: Any) -> Any:
-        xp, rest = self.xp, len(self.rest)
+        xp, rest = array_namespace(r), self.rest.shape[0]
         R = xp.reshape(r[: r.shape[0] - rest], (self.mix.shape[0], -1))
         turned = ((self.mix @ R) @ self.basis) * self.scale
         out = xp.reshape(self.mix.T @ (turned @ self.basis.T), (-1,))
@@ -71,23 +72,23 @@ class PencilInverse:
 
 
 class DenseInverse:
-    """The Cholesky factor of the normal matrix; NumPy only."""
+    """The inverse of the normal matrix, from its Cholesky factor in float64."""
 
     exact = True
 
-    def __init__(self, images: Images | SeparateImages) -> None:
-        N = images.size
-        one = np.eye(N, dtype=images.X.dtype)
-        columns = [images.forward(column) for column in one]
+    def __init__(self, images: Images | SeparateImages, arrays: Arrays) -> None:
+        self.arrays = arrays
+        columns = [images.forward(column) for column in np.eye(images.size)]
         K = [np.stack([column[j] for column in columns], axis=1) for j in range(len(columns[0]))]
         self.parts = [k.T @ k for k in K]
 
     def weigh(self, weights: list[float]) -> None:
         total = sum(weight * part for weight, part in zip(weights, self.parts, strict=True))
-        self.factor = scipy.linalg.cho_factor(total, check_finite=False)
+        factor = scipy.linalg.cho_factor(total, check_finite=False)
+        self.inverse = self.arrays.give(scipy.linalg.cho_solve(factor, np.eye(len(total)), check_finite=False))
 
     def __call__(self, r: Any) -> Any:
-        return scipy.linalg.cho_solve(self.factor, r, check_finite=False)
+        return self.inverse @ r
 
 
 class NormalSystem:
@@ -108,13 +109,11 @@ class NormalSystem:
             t *= weight
         residual = self.images.adjoint(targets)
         direction = self.inverse(residual)
-        slope = _dot(residual, direction)
+        slope = residual @ direction
         for step in range(self.steps):
             moved = self.images.forward(direction)
-            curvature = sum(w * _dot(m, m) for m, w in zip(moved, self.weights, strict=True))
-            if not (slope > 0 and curvature > 0):
-                break
-            length = slope / curvature
+            curvature = sum(w * (m @ m) for m, w in zip(moved, self.weights, strict=True))
+            length = _ratio(slope, curvature)
             x = x + length * direction
             images = [image + length * m for image, m in zip(images, moved, strict=True)]
             if step + 1 == self.steps:
@@ -122,10 +121,13 @@ class NormalSystem:
             pulled = [(weight * length) * m for m, weight in zip(moved, self.weights, strict=True)]
             residual = residual - self.images.adjoint(pulled)
             ahead = self.inverse(residual)
-            slope, before = _dot(residual, ahead), slope
-            direction = ahead + (slope / before) * direction
+            slope, before = residual @ ahead, slope
+            direction = ahead + _ratio(slope, before) * direction
         return x, images
 
 
-def _dot(a: Any, b: Any) -> float:
-    return float(a @ b)
+def _ratio(above: Any, below: Any) -> Any:
+    """Their quotient where both are positive, else 0: no step. Not asked about, which would wait for a device."""
+    xp = array_namespace(above)
+    sound = (above > 0) & (below > 0)
+    return xp.where(sound, above, 0 * above) / xp.where(sound, below, 1 + 0 * below)

@@ -66,11 +66,12 @@ class CrossingMap:
     def sides(self) -> list[tuple[Vector, Vector, Vector, Vector]]:
         """For each sign: the samples (m, d), the slopes of the up copy (P, m) and, negated, of the down copy (P, m), and the
         shares of the down copy (m, P)."""
-        out = []
+        xp, out = array_namespace(self.X), []
         for s, k in enumerate(self.samples):
             up, down = self.shares[s, s][:, k], self.shares[s, 1 - s][:, k]
             slopes = [self.slope + (1 - self.slope) * share for share in (up, down)]
-            out.append((self.X[k], slopes[0], -slopes[1], np.ascontiguousarray(down.T)))
+            rows = xp.reshape(xp.reshape(down.T, (-1,)), (-1, down.shape[0]))  # row by row in memory, too
+            out.append((self.X[k], slopes[0], -slopes[1], rows))
         return out
 
     def forward(self, x: Any) -> Any:
@@ -165,7 +166,7 @@ class CrossingLoss(Function):
     @property
     def _order(self) -> NDArray[np.intp]:
         """Margin losses: the samples in the order of the output."""
-        return np.concatenate(self.samples)
+        return array_namespace(*self.samples).concat(self.samples)
 
     def bounds(self, z: Any) -> tuple[Any, Any]:
         """G for s = +1 and for s = -1."""

@@ -9,6 +9,7 @@ import relumodel as rm
 from relumodel.backend import Options
 from relumodel_admm import normal_system
 from relumodel_admm.backend import AdmmBackend
+from relumodel_admm.cast import Arrays
 from relumodel_admm.first_order import FirstOrder
 from relumodel_admm.images import images_of
 from relumodel_admm.normal_system import DenseInverse, NormalSystem, PencilInverse
@@ -120,8 +121,8 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_images_are_those_of_the_maps(name):
     compiled, rng = CASES[name], np.random.default_rng(0)
-    functions, maps = [t.function for t in compiled.terms], [t.map for t in compiled.terms]
-    images = images_of(compiled, functions, maps)
+    maps = [t.map for t in compiled.terms]
+    images = images_of(compiled)
     x = rng.standard_normal(compiled.n_variables)
     taken = images.forward(x)
     q = [rng.standard_normal(len(image)) for image in taken]
@@ -135,9 +136,9 @@ def test_images_are_those_of_the_maps(name):
 @pytest.mark.parametrize("kind", [DenseInverse, PencilInverse])
 def test_the_normal_system_is_solved(name, kind):
     compiled, rng = CASES[name], np.random.default_rng(0)
-    images = images_of(compiled, [t.function for t in compiled.terms], [t.map for t in compiled.terms])
+    images = images_of(compiled)
     weights = [2.0, 0.5, 1.5][: len(compiled.terms)]
-    system = NormalSystem(images, kind(images), 1 if kind is DenseInverse else 60)
+    system = NormalSystem(images, kind(images, Arrays()), 1 if kind is DenseInverse else 60)
     system.weigh(weights)
     x = rng.standard_normal(images.size)
     targets = [rng.standard_normal(len(image)) for image in images.forward(x)]
@@ -155,8 +156,8 @@ def test_the_pencil_is_exact_where_all_samples_are_active():
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.1))
     compiled = model.compile(X, X[:, 0], patterns=rm.GivenPatterns(np.ones((30, 1), dtype=bool)))
-    images = images_of(compiled, [t.function for t in compiled.terms], [t.map for t in compiled.terms])
-    inverse = PencilInverse(images)
+    images = images_of(compiled)
+    inverse = PencilInverse(images, Arrays())
     inverse.weigh([1.0, 2.0, 3.0])
     M = normal_matrix(images, [1.0, 2.0, 3.0])
     np.testing.assert_allclose(np.stack([inverse(column) for column in M], axis=1), np.eye(len(M)), atol=1e-10)
@@ -171,7 +172,7 @@ def test_float32_reaches_what_it_can_and_says_what_it_cannot():
 
 
 def test_float32_computes_in_float32():
-    first = FirstOrder(CASES["strict"], Options(), "float32", None)
+    first = FirstOrder(CASES["strict"], Options(), Arrays("float32"), None)
     first.splitting.step()
     assert {part.dtype.name for part in (*first.splitting.states, *first.splitting.copies, first.splitting.x)} == {"float32"}
 
@@ -201,7 +202,7 @@ def test_it_starts_from_a_warm_start():
     again = solved(compiled, max_iter=10, warm_start=near)
     cold = solved(compiled, max_iter=10)
     assert again.objective <= near.objective < cold.objective
-    first = FirstOrder(compiled, Options(warm_start=near.point), "float64", None)
+    first = FirstOrder(compiled, Options(warm_start=near.point), Arrays(), None)
     np.testing.assert_allclose(first.splitting.x, near.point)
 
 
