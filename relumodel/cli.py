@@ -11,11 +11,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 import relumodel as rm
 
+from .adaptive.result import Fit
 from .conic.export import file_kind
 from .progress import progress_line
-from .training_files import read_model, read_table
+from .training_files import Table, read_model, read_table
 
 DONE, NOT_REACHED, ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -46,11 +50,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"relumodel {rm.__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="train a network on scikit-learn's breast-cancer data to a certified gap")
-    demo.add_argument("--patterns", type=int, default=50, metavar="COUNT", help="patterns to sample (default 50)")
-    demo.add_argument("--seed", type=int, default=0, help="seed of the sampling (default 0)")
+    demo = commands.add_parser("demo", help="train a network on scikit-learn's breast-cancer data, and bound every other one")
+    demo.add_argument("--gap", type=float, default=1e-2, help="relative gap to the best network to reach (default 0.01)")
+    demo.add_argument("--seed", type=int, default=0, help="seed of all that is random (default 0)")
     demo.add_argument("--beta", type=float, default=5.0, help="strength of the weight decay (default 5)")
-    _add_solver(demo, "auto")
+    _add_backend(demo)
     demo.set_defaults(run=_demo)
 
     backends = commands.add_parser("backends", help="list the solvers, what they take, and what is missing")
@@ -61,9 +65,16 @@ def parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check_backend)
 
     solve = commands.add_parser("solve", help="train a declared model on a CSV file and save the network")
-    _add_training(solve)
+    source = _add_training(solve)
+    source.add_argument(
+        "--adaptive",
+        type=float,
+        metavar="GAP",
+        help="let patterns follow the training until no other network is better by more than GAP",
+    )
     solve.add_argument("--out", type=Path, required=True, metavar="NET.npz", help="where to save the network")
-    _add_solver(solve, "auto")
+    _add_backend(solve)
+    _add_tol(solve)
     solve.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop the solver after this time")
     solve.add_argument(
         "--verbose", action="store_true", help="show progress: iteration, objective, bound, gap, violation, time left"
@@ -88,40 +99,32 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_training(parser: argparse.ArgumentParser) -> None:
+def _add_training(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Model, data and patterns; returns the group of the patterns' sources."""
     parser.add_argument("model", type=Path, metavar="MODEL.json", help="a model as Model.to_dict() gives it")
     parser.add_argument("data", type=Path, metavar="DATA.csv", help="a header, then one sample a line, numbers only")
     parser.add_argument("--target", metavar="COLUMN", help="the column to learn (default: the last one)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--patterns", type=int, metavar="COUNT", help="patterns to sample (default 50)")
     source.add_argument("--enumerate", action="store_true", help="use all patterns: exact, for data of low rank")
-    parser.add_argument("--seed", type=int, help="seed of the sampling (default 0)")
+    parser.add_argument("--seed", type=int, help="seed of all that is random (default 0)")
+    return source
 
 
-def _add_solver(parser: argparse.ArgumentParser, backend: str) -> None:
-    parser.add_argument("--backend", default=backend, metavar="NAME", help=f"the solver (default {backend})")
-    _add_tol(parser)
+def _add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", default="auto", metavar="NAME", help="the solver (default auto)")
 
 
 def _add_tol(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tol", type=float, default=1e-6, help="relative gap to reach (default 1e-6)")
+    parser.add_argument("--tol", type=float, help="relative gap of a program to reach (default 1e-6)")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     from . import demo
 
-    with progress_line(sys.stderr.isatty()) as line:
-        found = demo.run(
-            patterns=arguments.patterns,
-            seed=arguments.seed,
-            beta=arguments.beta,
-            backend=arguments.backend,
-            tol=arguments.tol,
-            say=_say,
-            callback=line,
-        )
+    found = demo.run(gap=arguments.gap, seed=arguments.seed, beta=arguments.beta, backend=arguments.backend, say=_say)
     print(f"\n{found}", flush=True)
-    return _code(found.solution)
+    return _code(found.fit.status)
 
 
 def _backends(arguments: argparse.Namespace) -> int:
@@ -140,11 +143,29 @@ def _check_backend(arguments: argparse.Namespace) -> int:
 
 
 def _solve(arguments: argparse.Namespace) -> int:
+    if arguments.adaptive is not None:
+        return _fit(arguments)
     program = _compiled(arguments)
     print(program, flush=True)
     with progress_line(arguments.verbose) as line:
-        solution = program.solve(arguments.backend, tol=arguments.tol, time_limit=arguments.time_limit, callback=line)
+        solution = program.solve(arguments.backend, tol=_tol(arguments), time_limit=arguments.time_limit, callback=line)
     return _saved(solution, arguments.out)
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    patterns = rm.AdaptivePatterns(gap=arguments.adaptive, seed=arguments.seed or 0)
+    model, X, y = _read(arguments)
+    fit = model.fit(
+        X,
+        y,
+        patterns=patterns,
+        backend=arguments.backend,
+        tol=arguments.tol,
+        time_limit=arguments.time_limit,
+        verbose=arguments.verbose,
+    )
+    print(fit.program, flush=True)
+    return _saved(fit, arguments.out)
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -160,24 +181,28 @@ def _import(arguments: argparse.Namespace) -> int:
     _check_writable(arguments.out)
     program = rm.load_program(arguments.program)
     print(program, flush=True)
-    return _saved(program.read_solution(arguments.solution, tol=arguments.tol), arguments.out)
+    return _saved(program.read_solution(arguments.solution, tol=_tol(arguments)), arguments.out)
 
 
 def _compiled(arguments: argparse.Namespace) -> rm.Program:
     """The program of the model on the table."""
     patterns = _patterns(arguments)
-    _check_writable(arguments.out)
-    model = read_model(arguments.model)
-    X, y = read_table(arguments.data, arguments.target)
+    model, X, y = _read(arguments)
     return model.compile(X, y, patterns=patterns)
 
 
-def _saved(solution: rm.Solution, path: Path) -> int:
+def _read(arguments: argparse.Namespace) -> tuple[rm.Model, Table, NDArray[np.float64]]:
+    """The model, the features and the targets."""
+    _check_writable(arguments.out)
+    return read_model(arguments.model), *read_table(arguments.data, arguments.target)
+
+
+def _saved(found: rm.Solution | Fit, path: Path) -> int:
     """Report a solution and save its network."""
-    network = solution.network()
+    network = found.network if isinstance(found, Fit) else found.network()
     network.save(path)
-    print(f"{solution}\n{'neurons':<10}  {network.n_neurons}\n{'saved':<10}  {path}")
-    return _code(solution)
+    print(f"{found}\n{'neurons':<10}  {network.n_neurons}\n{'saved':<10}  {path}")
+    return _code(found.status)
 
 
 def _patterns(arguments: argparse.Namespace) -> rm.EnumeratePatterns | rm.SamplePatterns:
@@ -199,10 +224,14 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _code(solution: rm.Solution) -> int:
-    if solution.status == "interrupted":
+def _tol(arguments: argparse.Namespace) -> float:
+    return 1e-6 if arguments.tol is None else arguments.tol
+
+
+def _code(status: str) -> int:
+    if status == "interrupted":
         return INTERRUPTED
-    return DONE if solution.status == "optimal" else NOT_REACHED
+    return DONE if status == "optimal" else NOT_REACHED
 
 
 if __name__ == "__main__":

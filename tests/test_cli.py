@@ -99,6 +99,16 @@ class TestSolve:
         assert solve("--enumerate") == 0
         assert "exact: " in capsys.readouterr().out
 
+    def test_patterns_may_follow_the_training(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert solve("--adaptive", "1e-3", "--seed", "1", "--verbose") == 0
+        shown = capsys.readouterr()
+        assert "round  1" in shown.err
+        for part in ("problem", "adaptive", "rounds", "bound", "net.npz"):
+            assert part in shown.out
+        X, y = np.array([[0, 1], [1, 0], [1, 1], [-1, 2]]), np.array([1, 2, -1, 0.5])
+        best = MODEL.compile(X, y, patterns=rm.EnumeratePatterns()).solve()
+        assert best.bound <= rm.load("net.npz").objective(MODEL, X, y) <= best.objective * (1 + 1e-3)
+
     def test_target_may_be_any_column(self, folder: Path) -> None:
         assert solve("--enumerate", "--target", "a") == 0
         assert rm.load("net.npz").feature_names == ("b", "goal")
@@ -215,6 +225,7 @@ def test_a_bad_model_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]
         (["--patterns", "5", "--backend", "none"], "There is no backend 'none'"),
         (["--patterns", "0"], "count must be a whole number >= 1"),
         (["--patterns", "5", "--tol", "0"], "tol must be a finite number > 0"),
+        (["--adaptive", "0"], "gap must be a finite number > 0"),
         (["--patterns", "9999"], "SamplePatterns was asked for 9,999 patterns"),
         (["--enumerate", "--seed", "1"], "--seed belongs to --patterns"),
         (["--out", "missing/net.npz"], "missing/net.npz cannot be written"),

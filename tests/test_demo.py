@@ -1,4 +1,4 @@
-"""The main job: breast-cancer data, trained to a certified gap."""
+"""The main job: breast-cancer data, trained to a gap from every other network."""
 
 from __future__ import annotations
 
@@ -24,28 +24,31 @@ def fields(report: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def found() -> demo.Demo:
-    return demo.run()
+    """With a gap that takes one round or two."""
+    return demo.run(gap=0.1)
 
 
-def test_reaches_a_certified_gap(found: demo.Demo) -> None:
-    solution = found.solution
-    assert solution.status == "optimal"
-    assert 0 <= solution.gap <= 1e-6
-    assert solution.violation == 0
-    assert solution.bound <= solution.objective
+def test_reaches_the_gap(found: demo.Demo) -> None:
+    fit = found.fit
+    assert fit.status == "optimal"
+    assert 0 <= fit.gap <= 0.1
+    assert fit.bound <= fit.objective < found.sampled.objective
+    assert found.sampled.status == "optimal"
 
 
-def test_the_network_has_the_objective_of_the_program(found: demo.Demo) -> None:
-    data, model = demo.breast_cancer(), found.program.model
-    assert np.isclose(found.network.objective(model, data.X, data.y), found.solution.objective, rtol=1e-12)
+def test_the_objective_is_that_of_the_network(found: demo.Demo) -> None:
+    data, model = demo.breast_cancer(), found.fit.program.model
+    assert np.isclose(found.fit.network.objective(model, data.X, data.y), found.fit.objective, rtol=1e-12)
 
 
-def test_the_report_is_the_one_in_the_readme(found: demo.Demo) -> None:
+def test_the_report_is_like_the_one_in_the_readme(found: demo.Demo) -> None:
+    """The README's is that of the default gap; the search hangs on rounding, so it is compared by what it must be."""
     shown, measured = fields(README.read_text()), fields(str(found))
-    for label in ("problem", "data", "patterns", "size", "guarantee", "source", "status", "neurons", "accuracy"):
+    assert list(shown) == list(measured)
+    for label in ("problem", "data", "status", "sampled"):
         assert shown[label] == measured[label]
-    for label in ("objective", "bound"):
-        assert float(shown[label]) == pytest.approx(float(measured[label]), rel=1e-6)
+    assert found.fit.bound <= float(shown["objective"]) <= found.fit.objective * (1 + 1e-3)
+    assert float(shown["gap"]) <= 1e-2
 
 
 def test_the_split_is_stratified_and_standardised_on_the_training_part() -> None:
@@ -56,15 +59,15 @@ def test_the_split_is_stratified_and_standardised_on_the_training_part() -> None
     assert abs((data.y > 0).mean() - (data.y_test > 0).mean()) < 0.01
 
 
-def test_options_reach_the_program(capsys: pytest.CaptureFixture[str]) -> None:
-    code = cli.main(["demo", "--patterns", "2", "--seed", "7", "--beta", "20", "--backend", "clarabel", "--tol", "1e-4"])
+def test_options_reach_the_training(capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["demo", "--gap", "0.5", "--seed", "7", "--beta", "50", "--backend", "admm"])
     shown = capsys.readouterr()
     report = fields(shown.out)
     assert code == 0
-    assert report["patterns"] == "2 sampled (seed 7)"
-    assert "20/2" in report["problem"]
-    assert "(wanted 1e-04)" in report["gap"]
-    assert "Solving" in shown.err
+    assert "50/2" in report["problem"]
+    assert float(report["gap"]) <= 0.5
+    assert "better by more than 0.5" in shown.err
+    assert "round  1" in shown.err
 
 
 class Interrupted:
@@ -83,7 +86,7 @@ class Interrupted:
 
 def test_ctrl_c_reports_the_best_so_far(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relumodel.backend._registered", {"interrupted": Interrupted()})
-    assert cli.main(["demo", "--patterns", "2", "--backend", "interrupted"]) == 130
+    assert cli.main(["demo", "--backend", "interrupted"]) == 130
     assert fields(capsys.readouterr().out)["status"] == "interrupted"
 
 
@@ -95,7 +98,7 @@ def test_without_scikit_learn_the_error_says_what_to_install(
     assert "pip install 'relumodel[demo]'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("option", "value"), [("--patterns", "0"), ("--beta", "-1"), ("--tol", "0"), ("--backend", "none")])
+@pytest.mark.parametrize(("option", "value"), [("--gap", "0"), ("--beta", "-1"), ("--seed", "-1"), ("--backend", "none")])
 def test_bad_options_are_one_line(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
     assert cli.main(["demo", option, value]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("relumodel: ")

@@ -23,6 +23,7 @@ from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.of_network import PatternsOf
 from ..patterns.pattern_set import PatternStrategy
 from ..solution import Solution
+from ..threads import threads_for
 from .dual import Dual
 from .loop import Loop
 from .result import Fit, Round
@@ -54,10 +55,11 @@ def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: A
     if not isinstance(patterns, PatternStrategy):
         raise InputTypeError(f"patterns must say where patterns come from, e.g. rm.AdaptivePatterns(gap=1e-3); got {patterns!r}.")
     data = read(X, y, model.loss, sample_weight)
-    if model.network.activation.unit_neurons and isinstance(patterns, AdaptivePatterns):
-        return on_given(model, data, None, _asked(None, *how))  # one program, without patterns
-    asked = _asked(patterns, *how)
-    return adapt(model, data, patterns, asked) if isinstance(patterns, AdaptivePatterns) else on_given(model, data, patterns, asked)
+    adaptive = isinstance(patterns, AdaptivePatterns)
+    given = None if adaptive and model.network.activation.unit_neurons else patterns  # None: one program, without patterns
+    asked = _asked(given, *how)
+    with threads_for(data.X.size):
+        return adapt(model, data, given, asked) if isinstance(given, AdaptivePatterns) else on_given(model, data, given, asked)
 
 
 def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: Any) -> Fit:
@@ -68,7 +70,8 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     data = read(X, y, model.loss, sample_weight)
     start = trained_neurons(network, model, data.X.shape[1])
     gates = start.gates is not None
-    found = on_given(model, data, PatternsOf(network), asked) if gates else adapt(model, data, patterns, asked, start)
+    with threads_for(data.X.size):
+        found = on_given(model, data, PatternsOf(network), asked) if gates else adapt(model, data, patterns, asked, start)
     given = network_of(start, model, data)
     before = given.objective(model, data.X, data.y, data.weights)
     if before < found.objective:  # by rounding, or because the program was stopped early

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, InputTypeError
+from ..threads import threads_for
 from .functions import Function
 from .maps import LinearMap
 from .semidefinite import Semidefinite
@@ -63,6 +64,11 @@ class Term:
 
 class Inverse(Protocol):
     """What a lowering leaves behind so that its program can be undone."""
+
+    @property
+    def X(self) -> Vector:
+        """(n, d) the features, with the ones column where there is a bias."""
+        ...
 
     @property
     def patterns(self) -> NDArray[np.bool_] | None: ...
@@ -206,16 +212,17 @@ class Program:
         """
         from ..solve import solve
 
-        return solve(
-            self,
-            backend=backend,
-            tol=tol,
-            time_limit=time_limit,
-            verbose=verbose,
-            callback=callback,
-            warm_start=warm_start,
-            options=options,
-        )
+        with threads_for(self.inverse.X.size):
+            return solve(
+                self,
+                backend=backend,
+                tol=tol,
+                time_limit=time_limit,
+                verbose=verbose,
+                callback=callback,
+                warm_start=warm_start,
+                options=options,
+            )
 
     def with_penalty(self, beta: float) -> Program:
         """The same program with another penalty strength, sharing every linear map: what a regularisation path solves."""
