@@ -30,6 +30,9 @@ HEAVY = 3e11
 #: Conic solvers prove small gaps of perturbed programs sooner, up to about this many entries of their matrices.
 SMALL = 5e6
 
+#: Rounding of the dual constraints beyond this share of the penalty is said in the message.
+ROUGH = 1e-2
+
 METHODS = ("interior point", "admm")
 
 
@@ -127,7 +130,20 @@ def _interior(problem: Program, options: Options) -> RawSolution:
 
 def _message(units: Scaled, answer: Answer) -> str:
     again = f", {answer.rounds - 1} times with blocks taken back" if answer.rounds > 1 else ""
-    return f"interior point, {answer.used} of {units.count} blocks at the end{again}"
+    lost = "" if answer.solved else _rounding(units)
+    return f"interior point, {answer.used} of {units.count} blocks at the end{again}{lost}"
+
+
+def _rounding(units: Scaled) -> str:
+    """A word on programs at the limit of float64: sums in the dual constraints may round to more than the penalty allows for."""
+    slope = units.loss.slope(np.zeros(len(units.X)))
+    terms = (np.abs(units.masks).max() * units.f0 / units.beta * np.abs(slope)) @ np.abs(units.X)
+    share = float(np.finfo(float).eps * terms.max())
+    if share < ROUGH:
+        return ""
+    return (
+        f"; at the limit of float64: rounding in the largest columns comes to {share:.0e} of the penalty, scale the columns alike"
+    )
 
 
 def _zero(units: Scaled, gram: Gram) -> RawSolution | None:

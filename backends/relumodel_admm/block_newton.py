@@ -112,33 +112,37 @@ class BlockNewton:
         diagonal += self.rho + 1e-16 * d * diagonal
         return H
 
-    def times(self, du: Matrix, dU: Matrix) -> Matrix:
-        """The true Hessian times du; dU = X du."""
-        out = self.norms.times(self.rows(du)).reshape(du.shape) + self.rho * du
-        if self.weights.shape[1]:
-            side = self.blocks.side
-            out += (side * (self.weights * (dU * side))) @ self.gram.X
-        return out
+    def left(self, du: Matrix, da: Matrix, dc: Matrix) -> Matrix:
+        """What is left of the equations of u, after a direction (du, da) and a change dc."""
+        out = self.bend - self.norms.times(self.rows(du)).reshape(du.shape) - self.rho * du - dc
+        return out + (self.blocks.side * da) @ self.gram.X if da.shape[1] else out
 
     def aim(self, cone: Matrix, head: Vector, body: Matrix, dual: Matrix, primal: Matrix) -> None:
         """Set the targets: s da + a ds = cone, lambda o (W^-1 dx + W dy) = (head, body), and residuals of y and s."""
         self.dual, self.primal, self.cone = dual, primal, cone
         self.ratio, bend = self.norms.eliminated(*self.norms.divide(head, body))
-        self.right = bend.reshape(dual.shape) - dual
+        self.right = self.bend = bend.reshape(dual.shape) - dual
         if cone.shape[1]:
             pull = (cone - self.state.a * primal) / self.state.s
             self.right = self.right + (self.blocks.side * pull) @ self.gram.X
 
-    def direction(self, du: Matrix, dU: Matrix, dc: Matrix) -> State:
-        """The rest of the direction from du, dU = X du and the change of c. dy takes the linear equation exactly."""
-        state = self.state
+    def multipliers(self, dU: Matrix) -> Matrix:
+        """da from dU = X du."""
+        if not self.cone.shape[1]:
+            return self.cone
+        return (self.cone - self.state.a * (dU * self.blocks.side + self.primal)) / self.state.s
+
+    def followed(self, dU: Matrix) -> Matrix:
+        """The change of da when dU changes."""
+        return -self.weights * (dU * self.blocks.side) if self.cone.shape[1] else self.cone
+
+    def direction(self, du: Matrix, dU: Matrix, da: Matrix, dc: Matrix) -> State:
+        """The rest of the direction from du, dU = X du, da and the change of c. dy takes the linear equation exactly."""
         dy = self.dual + dc + self.rho * du
+        ds = self.cone
         if self.cone.shape[1]:
             ds = dU * self.blocks.side + self.primal
-            da = (self.cone - state.a * ds) / state.s
             dy = dy - (self.blocks.side * da) @ self.gram.X
-        else:
-            ds = da = self.cone
         return State(du, self.norms.head_step(self.ratio, self.rows(du)), ds, da, dy)
 
     def affine(self, dual: Matrix, primal: Matrix) -> None:

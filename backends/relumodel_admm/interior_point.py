@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .block_newton import BlockNewton, State, ratio
-from .linear_algebra import Coupling, Gram
+from .linear_algebra import FINE, FORMS, Coupling, Gram
 from .norm_cone import dots
 from .scaled import Blocks, Scaled
 
@@ -29,8 +29,14 @@ FRACTION = 0.99
 #: A violation, in engine units, that the repair of the point undoes at no cost that shows in a gap.
 FEASIBLE = 1e-9
 
-#: Refinement stops at this relative residual, or after so many steps.
+#: Refinement stops at this residual, relative to the complementarity, or after so many steps.
 REFINED, REFINEMENTS = 1e-5, 6
+
+#: Refinement goes on while the residual would change the dual y of a norm by more than this share of its distance from the ball.
+SLIP = 0.1
+
+#: Rows of the cones start at this many times the size that suffices to fit the data, or at that of u where it is less.
+REACH = 500.0
 
 #: A direction with a larger residual is not taken; the regularisation is raised instead.
 ROUGH = 0.1
@@ -74,9 +80,10 @@ class Measure:
         return (self.objective - self.bound) / abs(self.objective)
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        """Orders measures, the best first: feasible ones before others, then by the gap."""
-        return self.violation > FEASIBLE, self.gap
+    def worth(self) -> float:
+        """Orders measures, the best first: the gap that is left once the violation is repaired, about."""
+        repair = self.violation if self.violation > FEASIBLE else 0.0
+        return (abs(self.objective - self.bound) + repair) / abs(self.objective)
 
 
 @dataclass
@@ -100,6 +107,7 @@ class InteriorPoint:
         self.has_low = np.isfinite(loss.low[0])
         self.norm_weight = max(1, blocks.side.shape[1]) ** SHARING
         self.loss_weight = blocks.count**SHARING
+        self.forms = FORMS if min(gram.X.shape[0], blocks.count * gram.X.shape[1]) <= FINE else FORMS[:-1]
 
     def start(self) -> Iterate:
         """u = 0, everything else near the central path of a complementarity of `small` / (100 blocks)."""
@@ -111,7 +119,7 @@ class InteriorPoint:
         q = loss.inside(loss.inside(slope, 0.1) * min(1.0, 2.0 / gauge), 1e-3)
         small = self._small(slope / max(1.0, gauge))
         t = np.full(B * d // problem.group, small / B)
-        s = np.full(blocks.side.shape, 0.1 * small / B)
+        s = np.full(blocks.side.shape, 0.1 / B * min(small, self._reach(slope)))
         mu = 0.01 * small / B
         state = State(np.zeros((B, d)), t, s, mu / s, np.zeros((B, d)))
         lack = -loss.conjugate_slopes(q)[0]
@@ -127,6 +135,12 @@ class InteriorPoint:
         bound = max(-loss.conjugate(share * q) for share in np.geomspace(1e-3, 1, 16))
         return float(np.sqrt(np.clip(1e3 * bound, 1e-16, 1)))
 
+    def _reach(self, slope: Vector) -> float:
+        """How large the rows of the cones may become: REACH times what changes the prediction of every sample as far as the loss
+        asks for, value / slope at zero. Where columns differ by orders of magnitude that is many orders below |u|."""
+        most = self.problem.row_norms.max() * self.problem.f0 / self.problem.beta
+        return float(REACH / (most * np.abs(slope).sum()))
+
     def _ends(self, q: Vector) -> tuple[Vector, Vector]:
         """The distances of q to the ends of its interval, one where there is none."""
         loss, one = self.problem.loss, np.ones_like(q)
@@ -136,14 +150,14 @@ class InteriorPoint:
         """Iterate to a relative gap of `tol` on these blocks; `watch` returns True to stop. Never raises for numerical
         reasons: the best iterate is returned as it is. When `watch` stops, the last iterate is returned."""
         best, best_measure, extra, short = at, Measure(np.inf, -np.inf, np.inf), 1.0, 0
-        kind: type[np.floating] = np.float32
+        form = "single"
         with np.errstate(all="ignore"):
             for k in range(limit + 1):
                 forward = Forward(self, at)
                 measure = forward.measure()
                 if not np.isfinite(measure.gap):
                     break
-                if k == 0 or measure.rank <= best_measure.rank:
+                if k == 0 or measure.worth <= best_measure.worth:
                     best, best_measure = at, measure
                 if measure.gap <= tol and measure.violation <= FEASIBLE:
                     return Outcome(at, measure, k, True)
@@ -151,12 +165,12 @@ class InteriorPoint:
                     return Outcome(at, measure, k, False, stopped=True)
                 if k == limit or short >= 5:
                     break
-                kind = np.float32 if measure.gap > COARSE and kind is np.float32 else np.float64
+                form = "double" if form == "single" and measure.gap <= COARSE else form
                 try:
-                    at, length = self._step(at, forward, extra, kind)
+                    at, length = self._step(at, forward, extra, form)
                 except np.linalg.LinAlgError:
-                    if kind is np.float32:
-                        kind = np.float64
+                    if form != self.forms[-1]:
+                        form = self.forms[self.forms.index(form) + 1]
                         continue
                     extra *= 100
                     if extra > 1e7:
@@ -166,11 +180,11 @@ class InteriorPoint:
                 extra = max(1.0, extra / 10)
         return Outcome(best, best_measure, k, False)
 
-    def _step(self, at: Iterate, forward: Forward, extra: float, kind: type) -> tuple[Iterate, float]:
+    def _step(self, at: Iterate, forward: Forward, extra: float, form: str) -> tuple[Iterate, float]:
         """One predictor-corrector step."""
         newton = BlockNewton(self.blocks, self.gram, at.state, extra=extra)
         pairs = Pairs(self, at, forward)
-        system = System(self, newton, at, pairs, forward.total, kind)
+        system = System(self, newton, at, pairs, forward.total, form)
         mu = forward.mu
         newton.affine(forward.dual, forward.primal)
         ahead = system.direction(-at.h * pairs.high * self.has_high, -at.l * pairs.low * self.has_low)
@@ -253,40 +267,47 @@ class Pairs:
 class System:
     """Blocks and loss together: from the targets of `newton` and of the interval's ends to a direction."""
 
-    def __init__(self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs, total: float, kind: type) -> None:
+    def __init__(self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs, total: float, form: str) -> None:
         self.solver, self.newton, self.pairs, self.at, self.total = solver, newton, pairs, at, total
         gram = solver.gram
-        self.coupling = Coupling(solver.blocks, gram.X, gram.XT, newton.factors, pairs.E + SOFT / solver.problem.loss.weights, kind)
+        self.coupling = Coupling(solver.blocks, gram.X, gram.XT, newton.factors, pairs.E + SOFT / solver.problem.loss.weights, form)
 
     def direction(self, high: Vector, low: Vector) -> Iterate:
         """Targets e dh + h de = high (and low alike) at the ends. Refinement takes the regularisation out."""
         pairs, gram, mask = self.pairs, self.solver.gram, self.solver.blocks.mask
-        R, r = self.newton.right, -pairs.residual + high / pairs.high - low / pairs.low
-        du, dq = self._refined(R, r)
-        state = self.newton.direction(du, du @ gram.XT, (mask * dq) @ gram.X)
+        r = -pairs.residual + high / pairs.high - low / pairs.low
+        du, dU, da, dq = self._refined(r)
+        state = self.newton.direction(du, dU, da, (mask * dq) @ gram.X)
         at = self.at
         h = (high + at.h * dq) / pairs.high if self.solver.has_high else np.zeros_like(dq)
         l = (low - at.l * dq) / pairs.low if self.solver.has_low else np.zeros_like(dq)  # noqa: E741
         return Iterate(state, dq, h, l)
 
-    def _refined(self, R: Matrix, r: Vector) -> tuple[Matrix, Vector]:
-        """Iterative refinement against the true system; raises LinAlgError when that does not help."""
-        gram, mask = self.solver.gram, self.solver.blocks.mask
-        du, dq = self.coupling.solve(R, r)
+    def _refined(self, r: Vector) -> tuple[Matrix, Matrix, Matrix, Vector]:
+        """du, X du, da and dq by iterative refinement against the true system; raises LinAlgError when that does not help.
+
+        The corrections of da are added up too, instead of made from the sum of du: where s is tiny, a / s would magnify what
+        rounding leaves in X du, and da has to cancel F'dq to the last digit that a column of another scale asks for."""
+        newton, gram, mask = self.newton, self.solver.gram, self.solver.blocks.mask
+        room = SLIP * (1 - self.solver.problem.gauges(self.at.state.y))
+        du, dq = self.coupling.solve(newton.right, r)
+        dU = du @ gram.XT
+        da = newton.multipliers(dU)
         error = np.inf
         for k in range(REFINEMENTS + 1):
-            dU = du @ gram.XT
-            wrong = R - self.newton.times(du, dU) - (mask * dq) @ gram.X
+            wrong = newton.left(du, da, (mask * dq) @ gram.X)
             off = r - np.einsum("bn,bn->n", mask, dU) + self.pairs.E * dq
-            now = self._worth(wrong, off, du, dq)
-            if now <= REFINED or k == REFINEMENTS or now > 0.5 * error:
+            worth = self._worth(wrong, off, du, dq)
+            now = max(worth / REFINED, float((self.solver.problem.gauges(wrong) / room).max()))
+            if now <= 1 or k == REFINEMENTS or now > 0.5 * error:
                 break
             error = now
             du_more, dq_more = self.coupling.solve(wrong, off)
-            du, dq = du + du_more, dq + dq_more
-        if not now <= ROUGH:
+            dU_more = du_more @ gram.XT
+            du, dU, dq, da = du + du_more, dU + dU_more, dq + dq_more, da + newton.followed(dU_more)
+        if not worth <= ROUGH:
             raise np.linalg.LinAlgError("the coupled system could not be solved")
-        return du, dq
+        return du, dU, da, dq
 
     def _worth(self, wrong: Matrix, off: Vector, du: Matrix, dq: Vector) -> float:
         """What the residuals of a direction are worth in the objective, against the complementarity there is."""

@@ -24,6 +24,10 @@ PIECE = 2**28
 TALL = 3
 
 
+#: How the coupling matrix is factorised, from the fastest to the most accurate; the last up to an order of FINE, for its memory.
+FORMS, FINE = ("single", "double", "rotations"), 4000
+
+
 class Gram:
     """X' diag(w) X for many weights. The products of pairs of columns of X are kept, which makes all of them one matrix
     product with half the arithmetic; when they would not fit in `memory` bytes, blocks are done one by one."""
@@ -65,20 +69,23 @@ class Coupling:
 
     Either S (n x n) is formed and factorised, or, when the n samples outnumber the d P' unknowns of the P' patterns, the
     matrix  blockdiag(C_i^-1) + F' diag(1/E) F  with C_i = sum of the inverses of the copies of pattern i (Woodbury).
-    kind : the precision in which S is formed; float32 halves the work, and refinement repairs it while S is not too
-    badly conditioned.
+    form : one of FORMS. Forming S in float32 halves the work, and refinement repairs it while S is not too badly conditioned;
+    where even float64 loses too much, the factor is found without S.
     """
 
-    def __init__(
-        self, blocks: Blocks, X: Matrix, XT: Matrix, factors: Stack, E: Vector, kind: type[np.floating] = np.float64
-    ) -> None:
-        self.kind = kind
+    def __init__(self, blocks: Blocks, X: Matrix, XT: Matrix, factors: Stack, E: Vector, form: str = "double") -> None:
+        self.kind = np.float32 if form == "single" else np.float64
         self.blocks, self.X, self.XT, self.factors, self.E = blocks, X, XT, factors, E
-        self.roots, self.masks = pattern_roots(blocks, factors)
         n, d = X.shape
-        self.tall = n > TALL * d * len(self.roots)
+        self.tall = n > TALL * d * len(np.unique(blocks.pattern))
+        rotated = form == "rotations"
+        if rotated and n <= FINE:  # the narrow form divides by E, which is tiny where samples sit at a kink
+            self.tall = False
+            self._rotated()
+            return
+        self.roots, self.masks = pattern_roots(blocks, factors)
         if self.tall:
-            self._narrow()
+            self._narrow(rotated)
         else:
             self._wide()
 
@@ -97,11 +104,26 @@ class Coupling:
         S[np.diag_indices(n)] += self.E
         self.factor = _cholesky(S)
 
-    def _narrow(self) -> None:
+    def _rotated(self) -> None:
+        """The factor of S without S, from the triangle of [F_b H_b^-1/2 ..., E^1/2]: half the digits that S would lose are kept,
+        for four times the work."""
+        n, d = self.X.shape
+        R = np.diag(np.sqrt(self.E))
+        step = max(1, n // d)
+        for at in range(0, len(self.factors), step):
+            piece = slice(at, at + step)
+            Y = np.matmul(self.factors[piece], self.XT) * self.blocks.mask[piece, None, :]
+            R = _triangle(np.concatenate([R, Y.reshape(-1, n)]))
+        self.factor = _lower(R)
+
+    def _narrow(self, rotated: bool) -> None:
         """I + R'F' diag(1/E) F R, where C_i = R_i R_i': as small as the patterns allow, and never worse than S."""
         n = len(self.X)
         A = np.matmul(self.roots, self.XT) * (self.masks / np.sqrt(self.E))[:, None, :]
         self.A = A.reshape(-1, n)
+        if rotated:
+            self.factor = _lower(_triangle(np.concatenate([self.A.T, np.eye(len(self.A))])))
+            return
         M = self.A @ self.A.T
         M[np.diag_indices(len(M))] += 1
         self.factor = _cholesky(M)
@@ -134,6 +156,15 @@ def pattern_roots(blocks: Blocks, factors: Stack) -> tuple[Stack, Matrix]:
         diagonal += 1e-15 * total.shape[1] * diagonal
         roots[twice] = np.linalg.cholesky(total).transpose(0, 2, 1)
     return roots, blocks.mask[first]
+
+
+def _triangle(A: Matrix) -> Matrix:
+    return np.asarray(np.linalg.qr(A, mode="r"))
+
+
+def _lower(R: Matrix) -> Matrix:
+    """The factor L = R' of a triangle R with R'R = S, its diagonal positive."""
+    return np.asfortranarray((R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]).T)
 
 
 def _cholesky(S: Matrix) -> Matrix:

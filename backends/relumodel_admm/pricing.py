@@ -137,7 +137,8 @@ class _Batch:
 
     def _direction(self, newton: BlockNewton) -> State:
         du = apply_inverse(newton.factors, newton.right)
-        return newton.direction(du, du @ self.gram.XT, np.zeros_like(du))
+        dU = du @ self.gram.XT
+        return newton.direction(du, dU, newton.multipliers(dU), np.zeros_like(du))
 
 
 def _cold(problem: Scaled, blocks: Blocks) -> State:

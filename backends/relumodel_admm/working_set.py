@@ -60,18 +60,29 @@ class WorkingSet:
         everyone = np.arange(self.everything.count)
         kept, rounds = everyone, 1
         start = InteriorPoint(self.problem, self.gram, self.everything).start()
+        best: tuple[float, Answer] | None = None
         while True:
             kept, outcome = self._descend(kept, start, drop=rounds == 1)
             left = np.setdiff1d(everyone, kept)
             prices = self._price(left, outcome.iterate.q)
+            answer = self._answer(kept, left, outcome, prices, rounds)
+            apart = self._apart(outcome, prices)
+            if best is None or apart <= best[0]:
+                best = apart, answer
             back = left[prices.enter]
             lost = rounds == 1 and not outcome.solved and not self.stopped and len(left) > 0
             if not lost and (not len(back) or not outcome.solved):
-                return self._answer(kept, left, outcome, prices, rounds)
+                return best[1]
             rounds += 1
             kept = np.union1d(kept, back) if rounds <= ROUNDS and not lost else everyone
             assert self.first is not None  # something was dropped
             start = self.first.take(kept)
+
+    def _apart(self, outcome: Outcome, prices: Prices) -> float:
+        """How far objective, violation repaired, and bound of all blocks are apart."""
+        measure, gauge = outcome.measure, max(1.0, float(prices.gauge.max(initial=0.0)))
+        lost = measure.bound + self.problem.loss.conjugate(outcome.iterate.q / gauge) if gauge > 1 else 0.0
+        return measure.worth * abs(measure.objective) + max(lost, 0.0)
 
     def _descend(self, kept: NDArray[np.intp], at: Iterate, drop: bool) -> tuple[NDArray[np.intp], Outcome]:
         """The interior point to the end, dropping small blocks on the way where that is allowed."""

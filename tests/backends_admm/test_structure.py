@@ -41,15 +41,23 @@ def test_gram_both_ways(rng, units):
 
 @pytest.mark.parametrize("tall", [0, 1e9], ids=["narrow", "wide"])
 @pytest.mark.parametrize("which", [np.arange(12), np.array([0, 6, 2, 9])], ids=["all", "some"])
-def test_coupling_solves_the_whole_system(rng, units, monkeypatch, tall, which):
+@pytest.mark.parametrize("form", linear_algebra.FORMS)
+def test_coupling_solves_the_whole_system(rng, units, monkeypatch, tall, which, form):
     monkeypatch.setattr(linear_algebra, "TALL", tall)
+    monkeypatch.setattr(linear_algebra, "FINE", tall)
     monkeypatch.setattr(linear_algebra, "PIECE", 8 * units.X.size * 2)
     blocks, gram = units.blocks(which), Gram(units.X)
     B, n, d = len(which), *units.X.shape
     H, E = spd(rng, B, d), 1 + rng.random(n)
     R, r = rng.standard_normal((B, d)), rng.standard_normal(n)
-    coupling = Coupling(blocks, gram.X, gram.XT, inverse_factors(H), E)
+    coupling = Coupling(blocks, gram.X, gram.XT, inverse_factors(H), E, form)
     du, dq = coupling.solve(R, r)
+    if form == "single":  # one refinement, as the interior point would do
+        F = blocks.mask
+        more = coupling.solve(
+            R - np.einsum("bij,bj->bi", H, du) - (F * dq) @ gram.X, r - np.einsum("bn,bn->n", F, du @ gram.XT) + E * dq
+        )
+        du, dq = du + more[0], dq + more[1]
     F = [m[:, None] * units.X for m in blocks.mask]
     assert np.allclose(np.stack([H[b] @ du[b] + F[b].T @ dq for b in range(B)]), R)
     assert np.allclose(sum(F[b] @ du[b] for b in range(B)) - E * dq, r)
@@ -92,9 +100,14 @@ def test_block_directions_solve_the_linearised_conditions(rng, units):
     newton = BlockNewton(blocks, gram, state)
     dual, primal, dc = rng.standard_normal((B, d)), rng.standard_normal((B, n)), rng.standard_normal((B, d))
     newton.affine(dual, primal)
-    H = np.stack([newton.times(np.tile(e, (B, 1)), np.tile(e, (B, 1)) @ gram.XT) for e in np.eye(d)], axis=2)
+
+    def left(du):
+        return newton.left(du, newton.multipliers(du @ gram.XT), dc)
+
+    H = np.stack([left(np.zeros((B, d))) - left(np.tile(e, (B, 1))) for e in np.eye(d)], axis=2)
     du = np.linalg.solve(H, (newton.right - dc)[:, :, None])[:, :, 0]
-    ahead = newton.direction(du, du @ gram.XT, dc)
+    assert np.allclose(left(du), 0, atol=1e-10)
+    ahead = newton.direction(du, du @ gram.XT, newton.multipliers(du @ gram.XT), dc)
     assert np.allclose((du @ gram.XT) * blocks.side - ahead.s, -primal)
     assert np.allclose(dc - (blocks.side * ahead.a) @ gram.X - ahead.y, -dual)
     assert np.allclose(state.s * ahead.a + state.a * ahead.s, -state.s * state.a)
