@@ -1,5 +1,6 @@
 """Settings that every test shares."""
 
+import signal
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -8,6 +9,9 @@ settings.register_profile(
     "relumodel", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("relumodel")
+
+# a shell starts background jobs with Ctrl-C ignored; the tests of Ctrl-C want Python's own handler
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -71,7 +71,7 @@ def test_a_huge_penalty_leaves_no_neurons(model):
     assert solution.objective == solution.program.objective(np.zeros(solution.program.n_variables))
 
 
-@pytest.mark.parametrize("model", LOSS_AND_PENALTY, ids=label)
+@pytest.mark.parametrize("model", LOSS_AND_PENALTY[::2], ids=label)
 def test_no_penalty_at_all(model):
     """beta = 0: the bound can only be that the loss is not negative; the fit is as good as the patterns allow."""
     X, y = example(model)
@@ -282,7 +282,7 @@ def test_a_looser_tolerance_is_met_too():
     assert check(solution, tol=1e-2).tol == 1e-2
 
 
-@pytest.mark.parametrize("model", MODELS[::5], ids=label)
+@pytest.mark.parametrize("model", MODELS[::13], ids=label)
 def test_a_warm_start_is_never_made_worse(model):
     program = compiled(model)
     rng = np.random.default_rng(0)
