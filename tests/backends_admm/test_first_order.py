@@ -227,7 +227,7 @@ def test_the_zero_optimum_is_seen_at_once(loss, robust):
 
 def test_memory_is_checked_before_the_start(monkeypatch):
     monkeypatch.setattr("relumodel_admm.backend._memory", lambda: 2**10)
-    with pytest.raises(rm.BackendError, match="it would need about .* GiB of the machine's"):
+    with pytest.raises(rm.BackendError, match=r"it would need about .* GiB of the machine's"):
         program().solve(backend=AdmmBackend())
 
 
