@@ -11,6 +11,7 @@ result = model.fit(X, y)  # patterns that adapt, and a bound on every other netw
 from . import attacks
 from .adaptive.polish import polish
 from .backend import Options, Progress, RawSolution, backends, register
+from .class_losses import MultiMargin, SoftmaxCrossEntropy
 from .conic.form import Cone, ConicForm
 from .conic.sidecar import load_program
 from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RelumodelError
@@ -61,6 +62,7 @@ __all__ = [
     "Logistic",
     "MissingPackageError",
     "Model",
+    "MultiMargin",
     "Network",
     "Options",
     "ParallelThreeLayer",
@@ -75,6 +77,7 @@ __all__ = [
     "RelumodelError",
     "RobustSamplePatterns",
     "SamplePatterns",
+    "SoftmaxCrossEntropy",
     "Solution",
     "Squared",
     "SquaredHinge",

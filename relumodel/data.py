@@ -16,26 +16,54 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Checked training data. X : (n, d) float64 without the bias column.  y : (n,) float64.  names : d feature names or None.
-    weights : (n,) positive sample weights, or None where all are 1."""
+    """Checked training data. X : (n, d) float64 without the bias column.  y : (n,) float64, or (n, c) for c outputs.
+    names : d feature names or None.  weights : (n,) positive sample weights, or None where all are 1.
+    classes : (c,) the labels in y, in order, one output each, where the loss is one of classes; else None."""
 
     X: Matrix
     y: Matrix
     names: tuple[str, ...] | None
     weights: Matrix | None = None
+    classes: Matrix | None = None
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a network for these targets has."""
+        if self.classes is not None:
+            return len(self.classes)
+        return 1 if self.y.ndim == 1 else self.y.shape[1]
 
 
-def read(X: Any, y: Any, loss: Loss, sample_weight: Any = None) -> Data:
-    """Features and targets for training with `loss`. sample_weight : (n,) numbers >= 0; samples of weight 0 are left out."""
+def read(X: Any, y: Any, loss: Loss, sample_weight: Any = None, classes: Matrix | None = None) -> Data:
+    """Features and targets for training with `loss`. sample_weight : (n,) numbers >= 0; samples of weight 0 are left out.
+    classes : the labels that a network knows; those found in y by default."""
     features, names = read_features(X)
-    if sample_weight is None:
-        targets = read_targets(y, len(features), loss)
-        # copies, so that a program stays what it was when the caller's arrays change
-        return Data(np.array(features, order="C"), np.array(targets), names)
-    weights = read_weights(sample_weight, len(features))
-    used = weights > 0
-    targets = read_targets(_vector(y, len(features))[used], int(used.sum()), loss)
-    return Data(np.ascontiguousarray(features[used]), targets, names, weights[used])
+    targets = _targets(y, len(features))
+    weights = None
+    if sample_weight is not None:
+        weights = read_weights(sample_weight, len(features))
+        used = weights > 0
+        features, targets, weights = features[used], targets[used], weights[used]
+    targets = read_targets(targets, len(features), loss)
+    classes = read_classes(targets, loss, classes) if loss.reads == "classes" else None
+    # copies, so that a program stays what it was when the caller's arrays change
+    return Data(np.array(features, order="C"), np.array(targets, order="C"), names, weights, classes)
+
+
+def read_classes(y: Matrix, loss: Loss, known: Matrix | None) -> Matrix:
+    """The labels in y (n,), in order; those that are known where they are, and then no other may occur."""
+    found = np.unique(y)
+    if known is None:
+        if len(found) < 2:
+            raise InputError(f"{type(loss).__name__} needs two classes at least; every label in y is {found[0]:g}.")
+        if (found != np.round(found)).any():
+            raise InputError(
+                f"{type(loss).__name__} needs whole numbers as class labels; y holds {_few(found[found != np.round(found)])}. For other "
+                "targets use rm.Squared, rm.Absolute or rm.Huber."
+            )
+        return found
+    _refuse_strange(found, known)
+    return known
 
 
 def read_weights(sample_weight: Any, n: int) -> Matrix:
@@ -76,32 +104,61 @@ def read_as_trained(X: Any, width: int, trained: tuple[str, ...] | None) -> Matr
 
 
 def read_targets(y: Any, n: int, loss: Loss) -> Matrix:
-    """y as a finite float64 (n,) array, labels -1/+1 with both classes where the loss reads margins."""
-    if loss.reads != "margin":
+    """y as a finite float64 (n,) array, or (n, c); labels -1/+1 with both classes in every column where the loss reads margins."""
+    if loss.reads == "residual":
+        return _targets(y, n)
+    if loss.reads == "classes":
         return _vector(y, n)
-    out = read_labels(y, n, type(loss).__name__, "; for other targets use rm.Squared, rm.Absolute or rm.Huber")
-    if (out == out[0]).all():
-        raise InputError(f"{type(loss).__name__} needs both classes; every label in y is {out[0]:+g}.")
+    hint = "; for other targets use rm.Squared, rm.Absolute or rm.Huber, for class labels rm.MultiMargin or rm.SoftmaxCrossEntropy"
+    out = _signs(_targets(y, n), type(loss).__name__, hint)
+    alike = np.atleast_1d((out == out[0]).all(axis=0))
+    if alike.any():
+        where = "" if out.ndim == 1 else f" in column {int(alike.argmax())}"
+        raise InputError(
+            f"{type(loss).__name__} needs both classes; every label in y{where} is {np.atleast_1d(out[0])[alike.argmax()]:+g}."
+        )
     return out
+
+
+def read_classes_of(y: Any, n: int, classes: Matrix) -> Matrix:
+    """y as (n,) labels, all of them among the classes of a network."""
+    out = _vector(y, n)
+    _refuse_strange(out, classes)
+    return out
+
+
+def _refuse_strange(y: Matrix, classes: Matrix) -> None:
+    strange = np.setdiff1d(y, classes)
+    if len(strange):
+        raise InputError(f"The network knows the classes {_few(classes)}; y holds {_few(strange)}.")
 
 
 def read_labels(y: Any, n: int, who: str, otherwise: str = "") -> Matrix:
     """y as (n,) labels -1/+1, or an error that says who needs them."""
-    out = _vector(y, n)
-    wrong = out[(out != 1) & (out != -1)]
+    return _signs(_vector(y, n), who, otherwise)
+
+
+def _signs(y: Matrix, who: str, otherwise: str) -> Matrix:
+    wrong = y[(y != 1) & (y != -1)]
     if len(wrong):
         raise InputError(f"{who} needs labels -1 and +1; y holds {_few(wrong)}. For labels 0/1 pass 2 * y - 1{otherwise}.")
-    return out
+    return y
 
 
-def _vector(y: Any, n: int, name: str = "y") -> Matrix:
-    """y as a finite float64 (n,) array."""
+def _targets(y: Any, n: int) -> Matrix:
+    """y as a finite float64 array, (n,) or, with several columns, (n, c)."""
+    return _vector(y, n, several=True)
+
+
+def _vector(y: Any, n: int, name: str = "y", several: bool = False) -> Matrix:
+    """y as a finite float64 (n,) array; (n, c) too where there may be several columns."""
     out = _floats(y, name, None)
     if out.ndim == 2 and out.shape[1] == 1:
         out = out[:, 0]
-    if out.ndim != 1:
+    if out.ndim != 1 and not (several and out.ndim == 2 and out.shape[1]):
+        also = ", or two-dimensional, one column an output" if several else ""
         raise InputError(
-            f"{name} must be one-dimensional, one {'target' if name == 'y' else 'number'} a sample; got shape {out.shape}."
+            f"{name} must be one-dimensional, one {'target' if name == 'y' else 'number'} a sample{also}; got shape {out.shape}."
         )
     if len(out) != n:
         raise InputError(f"X has {n} samples and {name} has {len(out)}; they must agree.")

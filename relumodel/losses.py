@@ -36,7 +36,7 @@ class Loss(Declared, abstract=True):
 
     reduction: str = field(default="mean", kw_only=True)
 
-    #: "margin" (labels -1/+1, s = y z) or "residual" (real targets, s = z - y)
+    #: "margin" (labels -1/+1, s = y z), "residual" (real targets, s = z - y) or "classes" (one output a class, see class_losses.py)
     reads: ClassVar[str]
     #: phi in readable mathematics, with {s} for its argument
     formula: ClassVar[str]
@@ -307,7 +307,7 @@ class Logistic(MarginLoss):
         return p
 
     def conjugate(self, m: Any) -> Any:
-        return _xlogx(-m) + _xlogx(1 + m)
+        return xlogx(-m) + xlogx(1 + m)
 
     def clip(self, m: Any) -> Any:
         return array_namespace(m).clip(m, -1.0, 0.0)
@@ -348,7 +348,8 @@ def soft(s: Any, t: Any) -> Any:
     return array_namespace(s).sign(s) * positive(abs(s) - t)
 
 
-def _xlogx(p: Any) -> Any:
+def xlogx(p: Any) -> Any:
+    """p log p, 0 at 0, elementwise."""
     xp = array_namespace(p)
     safe = xp.where(p > 0, p, 1.0 + 0 * p)
     return xp.where(p > 0, p * xp.log(safe), 0 * p)

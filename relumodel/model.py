@@ -40,13 +40,20 @@ class Model(Declared):
         if self.perturbation is not None:
             _instance(self.perturbation, Perturbation, "perturbation", "rm.LInf(0.05), rm.L2(0.1), rm.L1(0.1) or None")
         self.network.refuse(self.penalty, self.perturbation)
+        if self.loss.reads == "classes" and self.perturbation is not None:
+            raise InputError(
+                f"{type(self.loss).__name__} is trained without a perturbation; got {self.perturbation!r}. Train without one, and see what the "
+                "network keeps with network.certified(X, y, perturbation)."
+            )
         if self.robust not in ("strict", "crossing"):
             raise InputError(f"robust must be 'strict' or 'crossing'; got {self.robust!r}.")
 
     def compile(self, X: Any, y: Any, patterns: Any = None, sample_weight: Any = None) -> Program:
         """The convex program of this model on data.
 
-        X : (n, d) numbers, arrays or frames.  y : (n,) targets, -1/+1 for classification losses.
+        X : (n, d) numbers, arrays or frames.
+        y : (n,) targets: numbers, -1/+1 for losses of margins, whole numbers for losses of classes; or (n, c) for a network with c outputs,
+            whose losses add up.
         patterns : where activation patterns come from, e.g. `rm.SamplePatterns(50, seed=0)` or `rm.EnumeratePatterns()`.
         sample_weight : (n,) numbers >= 0. Whole weights count a sample so many times: a "mean" is the weighted one, a "sum" the
             weighted sum. Samples of weight 0 are left out: the program has no rows for them.
@@ -91,15 +98,19 @@ class Model(Declared):
         """The training problem in readable mathematics."""
         loss = self.loss
         point = "x_k" if self.perturbation is None else "x_k + delta_k"
-        argument = f"y_k f({point})" if loss.reads == "margin" else f"f({point}) - y_k"
+        argument = {"margin": f"y_k f({point})", "residual": f"f({point}) - y_k", "classes": point}[loss.reads]
         average = "1/n sum_k" if loss.reduction == "mean" else "sum_k"
         worst = ""
         if self.perturbation is not None:
             worst = f" max over {self.perturbation} of"
         penalty = self.network.penalty_formula(self.penalty).format(beta=f"{self.penalty.beta:g}")
-        return f"minimise  {average}{worst} {loss.formula.format(s=argument)}  +  {penalty}\n{self.network.formula}" + _parameters(
+        shown = f"minimise  {average}{worst} {loss.formula.format(s=argument)}  +  {penalty}\n{self.network.formula}" + _parameters(
             getattr(self.network, "activation", None), loss
         )
+        if loss.reads != "classes":
+            return shown
+        last = "w3_g" if self.network.layers == 3 else "a_i" if "a_i" in penalty else "a_j"
+        return shown + f",\none output a class:  {last} has one entry for each and counts by their sum of absolute values"
 
 
 def _parameters(*declared: Declared | None) -> str:

@@ -39,11 +39,11 @@ class Penalty(Declared, abstract=True):
         raise NotImplementedError
 
     def of_network(self, hidden: Matrix, output: Matrix) -> float:
-        """The penalty of the neurons: hidden (d, m), output (m,)."""
+        """The penalty of the neurons: hidden (d, m), output (m,), or (m, c) for c outputs, |a_j| being the 1-norm then."""
         raise NotImplementedError
 
     def of_sub_networks(self, W1: Matrix, w2: Matrix, w3: Matrix) -> float:
-        """The penalty of three-layer sub-networks ((x W1_g)_+ w2_g)_+ w3_g: W1 (G, d, m), w2 (G, m), w3 (G,)."""
+        """The penalty of three-layer sub-networks ((x W1_g)_+ w2_g)_+ w3_g: W1 (G, d, m), w2 (G, m), w3 (G,) or (G, c)."""
         raise NotImplementedError
 
     def norms(self, blocks: Matrix) -> Matrix:
@@ -67,7 +67,7 @@ class Penalty(Declared, abstract=True):
 
 @dataclass(frozen=True)
 class WeightDecay(Penalty):
-    """beta / 2 sum_j (|u_j|_2^2 + a_j^2); beta |v|_2 on convex blocks."""
+    """beta / 2 sum_j (|u_j|_2^2 + a_j^2); beta |v|_2 on convex blocks. With several outputs a_j^2 is |a_j|_1^2, see `magnitudes`."""
 
     formula: ClassVar[str] = "{beta}/2 sum_j ( |u_j|_2^2 + a_j^2 )"
     norm: ClassVar[str] = "l2"
@@ -77,12 +77,12 @@ class WeightDecay(Penalty):
         return GroupNorm(self.beta, size)
 
     def of_network(self, hidden: Matrix, output: Matrix) -> float:
-        return 0.5 * self.beta * float((hidden**2).sum() + (output**2).sum())
+        return 0.5 * self.beta * float((hidden**2).sum() + (magnitudes(output) ** 2).sum())
 
     def of_sub_networks(self, W1: Matrix, w2: Matrix, w3: Matrix) -> float:
         """beta / 2 sum_g (|w2_g|^2 + w3_g^2) where |W1_g|_F = 1; other sub-networks are first scaled to that, which changes no output."""
         sizes = (W1**2).sum(axis=(1, 2)) * (w2**2).sum(axis=1)
-        return 0.5 * self.beta * float(sizes.sum() + (w3**2).sum())
+        return 0.5 * self.beta * float(sizes.sum() + (magnitudes(w3) ** 2).sum())
 
     def norms(self, blocks: Matrix) -> Matrix:
         return np.linalg.norm(blocks, axis=1)
@@ -111,10 +111,10 @@ class PathNorm(Penalty):
         return L1Norm(self.beta, size)
 
     def of_network(self, hidden: Matrix, output: Matrix) -> float:
-        return self.beta * float((np.abs(hidden).sum(axis=0) * np.abs(output)).sum())
+        return self.beta * float((np.abs(hidden).sum(axis=0) * magnitudes(output)).sum())
 
     def of_sub_networks(self, W1: Matrix, w2: Matrix, w3: Matrix) -> float:
-        return self.beta * float((np.abs(W1).sum(axis=1) * np.abs(w2) * np.abs(w3)[:, None]).sum())
+        return self.beta * float((np.abs(W1).sum(axis=1) * np.abs(w2) * magnitudes(w3)[:, None]).sum())
 
     def norms(self, blocks: Matrix) -> Matrix:
         return np.abs(blocks).sum(axis=1)
@@ -130,3 +130,13 @@ class PathNorm(Penalty):
     def pull(self, z: Matrix, gradient: Matrix) -> Matrix:
         g, h = np.split(z, 2, axis=1)
         return np.hstack([gradient * g, -gradient * h])
+
+
+def magnitudes(output: Matrix) -> Matrix:
+    """|a_j| of output weights (m,), the 1-norm over the outputs of (m, c): (m,).
+
+    The 1-norm is what separates the outputs: beta/2 (|u|_2^2 + |a|_1^2) is beta sum_r |u|_2 |a_r| at its cheapest scaling, the penalty
+    of one neuron an output. Plain weight decay, with |a|_2 <= |a|_1 in its place, is never more.
+    """
+    sizes = np.abs(output)
+    return sizes if sizes.ndim == 1 else sizes.sum(axis=1)

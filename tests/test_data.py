@@ -130,7 +130,10 @@ def test_width_is_that_of_training():
 
 
 BAD_TARGETS = {
-    "two columns": (np.zeros((3, 2)), rm.Squared(), r"y must be one-dimensional, one target a sample; got shape \(3, 2\)"),
+    "three axes": (np.zeros((3, 2, 2)), rm.Squared(), r"one-dimensional, one target a sample, or two-dim.*; got shape \(3, 2, 2\)"),
+    "no column": (np.zeros((3, 0)), rm.Squared(), r"or two-dimensional, one column an output; got shape \(3, 0\)"),
+    "classes in columns": (np.eye(3), rm.MultiMargin(), r"y must be one-dimensional, one target a sample; got shape \(3, 3\)"),
+    "one class in a column": ([[1, 1], [-1, 1], [1, 1]], rm.Hinge(), r"needs both classes; every label in y in column 1 is \+1"),
     "a number": (1.0, rm.Squared(), r"y must be one-dimensional"),
     "short": ([1, 2], rm.Squared(), "X has 3 samples and y has 2; they must agree"),
     "empty": ([], rm.Squared(), "X has 3 samples and y has 0"),

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from relumodel.backend import BackendError, Options, Program, RawSolution
+from relumodel.backend import BackendError, Options, Program, RawSolution, solve_parts
 
 from .cast import Arrays
-from .first_order import ITERATIONS, PRECISIONS, bytes_needed, precision
+from .first_order import ITERATIONS, PRECISIONS, bytes_needed, precision, samples
 from .first_order import solve as splitting
 from .images import unknown_map
 from .interior_point import Measure
@@ -51,20 +51,24 @@ class AdmmBackend:
 
     def declines(self, problem: Program) -> str | None:
         """Why it cannot take a program: a term it does not know, or more memory than there is."""
-        unknown = unknown_map(problem)
+        unknown = unknown_map(problem.parts[0])
         if unknown is not None:
             return f"it takes two-layer programs, and does not know {unknown}"
-        needed, available = bytes_needed(problem), _memory()
+        needed, available = bytes_needed(problem.parts[0]), _memory()
         if needed > 0.7 * available:
             return f"it would need about {needed / 2**30:.0f} GiB of the machine's {available / 2**30:.0f}"
         return None
 
     def reluctant(self, problem: Program, tol: float) -> bool:
         """Whether another backend that can take the program is likely to be faster."""
-        entries = problem.terms[0].map.shape[1] * len(problem.terms[0].map.X)  # type: ignore[attr-defined]
+        problem = problem.parts[0]
+        entries = problem.n_variables * len(samples(problem))
         return unknown_term(problem) is not None and entries <= SMALL
 
     def solve(self, problem: Program, options: Options) -> RawSolution:
+        return solve_parts(problem, options, self._solve)
+
+    def _solve(self, problem: Program, options: Options) -> RawSolution:
         method, why = _method(problem, options)
         answer = splitting(problem, options, Arrays(precision(options))) if method == "admm" else _interior(problem, options)
         return replace(answer, message=answer.message + why)

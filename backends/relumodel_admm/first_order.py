@@ -38,9 +38,15 @@ ITERATIONS = 20_000
 PRECISIONS = ("float64", "float32")
 
 
+def samples(program: Program) -> Vector:
+    """X, with the bias column, if any."""
+    K: Any = program.terms[0].map
+    return getattr(K, "one", K).X
+
+
 def bytes_needed(program: Program, itemsize: int = 8) -> int:
     """About what the iteration holds: seven vectors of each term's size, and X twice."""
-    X = program.terms[0].map.X  # type: ignore[attr-defined]
+    X = samples(program)
     images = sum(t.map.shape[0] for t in program.terms)
     return itemsize * (7 * images + 10 * program.n_variables + 2 * X.size + 3 * X.shape[1] ** 2)
 
@@ -79,9 +85,10 @@ class FirstOrder:
     def _weights(self, images: Images | SeparateImages) -> list[float]:
         """The loss's from its curvature between zero and its minimum, the others in proportion."""
         function: Any = self.program.term("loss").function
-        clean: SampleLoss = getattr(function, "clean", function)
+        clean: Any = getattr(function, "clean", function)
         f0 = self.program.objective(np.zeros(self.program.n_variables))
-        spread = float((clean.tau**2).sum()) or float(len(clean.tau))
+        spread = float((clean.tau**2).sum()) if isinstance(clean, SampleLoss) else 0.0
+        spread = spread or float(self.program.term("loss").map.shape[0])
         loss = LOSS * 2 * f0 / spread
         share = {t.name: pencil.mean(images.X) for t, pencil in zip(self.program.terms, images.pencils(), strict=True)}
         level = loss * share["loss"]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from relumodel.backend import Program
 from relumodel.program.crossing import CrossingMap
 from relumodel.program.functions import Nonnegative
-from relumodel.program.maps import Identity, Leading, MaskedProduct
+from relumodel.program.maps import Identity, Leading, MaskedProduct, Repeated
 from relumodel.program.robust_maps import SampleWeights, Stacked
 
 Matrix = NDArray[np.float64]
@@ -91,6 +91,30 @@ class ReadPrediction(Reader):
 
     def pencil(self, out: Pencil) -> None:
         out.on_products(np.concatenate([s * self.mask for s in self.signs]))
+
+
+@dataclass(eq=False)
+class ReadOutputs(Reader):
+    """The prediction of each output from copies of its own, one output after another."""
+
+    one: ReadPrediction
+    outputs: int
+
+    def read(self, U: Any, S: Any) -> Any:
+        C = len(self.one.signs)
+        return array_namespace(S).concat([self.one.read(U, S[r * C : (r + 1) * C, ...]) for r in range(self.outputs)])
+
+    def back(self, q: Any) -> tuple[Any, Any]:
+        xp = array_namespace(q)
+        parts = xp.reshape(q, (self.outputs, -1))
+        return None, xp.concat([self.one.back(parts[r, :])[1] for r in range(self.outputs)])
+
+    def pencil(self, out: Pencil) -> None:
+        B = len(out.A0) // self.outputs
+        single = Pencil.zero(out.share, B, 0)
+        self.one.pencil(single)
+        for r in range(self.outputs):
+            out.A1[r * B : (r + 1) * B, r * B : (r + 1) * B] += single.A1
 
 
 @dataclass(eq=False)
@@ -279,7 +303,8 @@ def images_of(program: Program) -> Images | SeparateImages:
     first: Any = program.terms[0].map
     if isinstance(first, CrossingMap):
         return SeparateImages(tuple(t.map for t in program.terms))
-    shape = (len(first.signs), first.mask.shape[0], first.X.shape[1])
+    first, outputs = getattr(first, "one", first), getattr(first, "times", 1)
+    shape = (outputs * len(first.signs), first.mask.shape[0], first.X.shape[1])
     readers, scales = [], []
     for term in program.terms:
         norms: Any = 1.0
@@ -293,6 +318,9 @@ def images_of(program: Program) -> Images | SeparateImages:
 
 def _reader(K: Any, shape: tuple[int, int, int], norms: Any) -> Reader:
     """How a map reads U and S."""
+    if isinstance(K, Repeated):
+        one = _reader(K.one, shape, norms)
+        return ReadOutputs(one, K.times) if isinstance(one, ReadPrediction) else one
     if isinstance(K, Identity):
         return ReadBlocks(shape)
     if isinstance(K, Stacked):
@@ -309,7 +337,8 @@ def _reader(K: Any, shape: tuple[int, int, int], norms: Any) -> Reader:
 def unknown_map(program: Program) -> str | None:
     """What of a program ADMM does not take, in words; None when it takes it."""
     for term in program.terms:
-        parts = term.map.maps if isinstance(term.map, Stacked) else (term.map,)
+        K: Any = term.map.one if isinstance(term.map, Repeated) else term.map
+        parts = K.maps if isinstance(K, Stacked) else (K,)
         if not all(isinstance(K, CrossingMap | Identity | Leading | MaskedProduct | SampleWeights) for K in parts):
-            return f"the term {term.name!r} ({type(term.function).__name__} of {type(term.map).__name__})"
+            return f"the term {term.name!r} ({type(term.function).__name__} of {type(K).__name__})"
     return None

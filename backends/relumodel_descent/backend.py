@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.backend import Options, Program, RawSolution
+from relumodel.backend import Options, Program, RawSolution, joint, solve_parts
 from relumodel.program.ball_loss import BallLoss
 from relumodel.program.functions import SampleLoss
 from relumodel.program.quadratic_maps import BallQuadratics, QuadraticPrediction
@@ -71,7 +71,9 @@ class DescentBackend:
 
     def declines(self, problem: Program) -> str | None:
         """Why it cannot take a program: it is not one of these."""
-        loss = problem.term("loss")
+        if joint(problem):
+            return "its outputs share one loss"
+        loss = problem.parts[0].term("loss")
         if not isinstance(loss.map, QuadraticPrediction | BallQuadratics):
             return "it takes programs of polynomial networks only"
         if isinstance(loss.function, BallLoss) and loss.function.clean.loss.reads == "residual":
@@ -79,6 +81,9 @@ class DescentBackend:
         return None
 
     def solve(self, problem: Program, options: Options) -> RawSolution:
+        return solve_parts(problem, options, self._solve)
+
+    def _solve(self, problem: Program, options: Options) -> RawSolution:
         with options.catching_interrupt():
             return Descent(problem, options).run()
 
@@ -173,7 +178,7 @@ class Descent:
         function = self.loss.function
         q = function.project_dual(smooth.gradient(self.loss.map.forward(x)))
         rest = -self.loss.map.adjoint(q)
-        dearest = price(rest)
+        dearest = price(self.program, rest)
         scale = 1.0 if dearest <= self.beta else (1 - 1e-13) * self.beta / dearest
         bound = 0.0 - float(function.conjugate(scale * q))
         if bound > self.bound:

@@ -55,6 +55,8 @@ def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: A
     if not isinstance(patterns, PatternStrategy):
         raise InputTypeError(f"patterns must say where patterns come from, e.g. rm.AdaptivePatterns(gap=1e-3); got {patterns!r}.")
     data = read(X, y, model.loss, sample_weight)
+    if data.outputs > 1 or data.classes is not None:
+        raise InputError("fit() trains one output; for several compile and solve, model.compile(X, y, patterns=...).solve().")
     adaptive = isinstance(patterns, AdaptivePatterns)
     given = None if adaptive and model.network.activation.unit_neurons else patterns  # None: one program, without patterns
     asked = _asked(given, *how)
@@ -68,6 +70,8 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
         raise InputTypeError(f"polish goes on with rm.AdaptivePatterns(...) from the network's own patterns; got {patterns!r}.")
     asked = _asked(patterns, *how)
     data = read(X, y, model.loss, sample_weight)
+    if data.outputs > 1 or data.classes is not None:
+        raise InputError("polish() is for one output; for several solve on the network's patterns, rm.PatternsOf(network).")
     start = trained_neurons(network, model, data.X.shape[1])
     gates = start.gates is not None
     with threads_for(data.X.size):

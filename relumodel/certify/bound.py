@@ -93,7 +93,7 @@ def _feasible_on_matrices(program: Program, duals: dict[str, Vector]) -> DualPoi
     rest = -loss.map.adjoint(q["loss"])
     if not np.isfinite(rest).all():
         q, rest = {"loss": np.zeros_like(q["loss"])}, np.zeros_like(rest)
-    price = unit_neurons.price(rest)
+    price = unit_neurons.price(program, rest)
     gauge = price / beta if beta > 0 else np.inf if price > 0 else 0.0
     scale, value = _scaled([loss], q, gauge)
     return DualPoint(value, {"loss": scale * q["loss"], **unit_neurons.completed(program, rest, scale)})

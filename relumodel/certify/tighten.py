@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..program.cone_projection import cone_multipliers
 from ..program.functions import GroupNorm, Norm
-from ..program.maps import MaskedProduct
+from ..program.maps import LinearMap, MaskedProduct, Repeated
 from ..program.program import Program
 
 Vector = NDArray[np.float64]
@@ -22,22 +22,21 @@ LARGE = 2e8
 
 def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[str, Vector], Vector]:
     """Multipliers with the cones' part improved block by block, and what is then left to the penalty (never larger)."""
-    cones = [t for t in program.terms if t.function.indicator and isinstance(t.map, MaskedProduct) and not t.map.summed]
+    cones = [(t, K) for t in program.terms if t.function.indicator and isinstance(K := _of_one_output(t.map), MaskedProduct)]
     if not cones:
         return q, rest
-    (term,), penalty = cones, program.term("penalty").function
-    assert isinstance(term.map, MaskedProduct)
+    ((term, K),), penalty = cones, program.term("penalty").function
     assert isinstance(penalty, Norm)
     fit = _euclidean if isinstance(penalty, GroupNorm) else _largest_entry
-    C, P, d = term.map.blocks
-    n = term.map.X.shape[0]
-    multipliers = q[term.name].reshape(C * P, n).copy()
-    left = rest.reshape(C * P, d).copy()
+    C, P, d = K.blocks
+    n = K.X.shape[0]
+    multipliers = q[term.name].reshape(-1, n).copy()
+    left = rest.reshape(-1, d).copy()
     over = np.flatnonzero(penalty.block_gauges(rest) > penalty.beta)
     if len(over) * n * d > LARGE:
         return q, rest
     for b in over:
-        G = term.map.signs[b // P] * term.map.mask[b % P][:, None] * term.map.X
+        G = K.signs[b // P % C] * K.mask[b % P][:, None] * K.X
         loss_part = left[b] + G.T @ multipliers[b]  # rest = loss part - G' q
         alpha = fit(G, -loss_part, multipliers[b])
         if alpha is None:
@@ -46,6 +45,10 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[
         if penalty.block_gauges(candidate)[0] < penalty.block_gauges(left[b])[0]:
             multipliers[b], left[b] = -alpha, candidate
     return {**q, term.name: multipliers.reshape(-1)}, left.reshape(-1)
+
+
+def _of_one_output(K: LinearMap) -> LinearMap:
+    return K.one if isinstance(K, Repeated) else K
 
 
 def _euclidean(G: Vector, target: Vector, multipliers: Vector) -> Vector | None:

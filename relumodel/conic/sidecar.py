@@ -24,6 +24,7 @@ from ..patterns.pattern_set import PatternSet
 from ..patterns.sub_networks import SubNetworks
 from ..program.crossing import CrossingMap
 from ..program.program import Program
+from ..recovery.outputs import OutputsInverse
 from ..recovery.polynomial import PolynomialInverse
 from ..recovery.random_features import RandomFeaturesInverse
 from ..recovery.three_layer import ThreeLayerInverse
@@ -38,11 +39,12 @@ def save_program(program: Program, names: tuple[str, ...] | None = None) -> byte
     """The JSON text for a program. names : those of all columns of its conic form, or None for the program's own only."""
     parts, inverse = _parts(program), _inverse(program)
     own = [name for variable in program.variables for name in variable.names()]
+    by_hand = getattr(program.inverse, "by_hand", inverse.by_hand)
     text = {
         "format": FORMAT,
         "name": _name(parts),
         "problem": str(program),
-        "recovery": RECOVERY + inverse.by_hand,
+        "recovery": RECOVERY + by_hand,
         "variables": [{"name": v.name, "shape": list(v.shape)} for v in program.variables],
         **parts,
         "columns": own if names is None else list(names),
@@ -93,6 +95,8 @@ def _parts(program: Program) -> dict[str, Any]:
     arrays = {"X": X, "y": bound.targets} | ({} if found is None else {"witnesses": found.witnesses})
     if (weights := program.sample_weights) is not None:
         arrays["weights"] = weights
+    if (classes := getattr(bound, "classes", None)) is not None:
+        arrays["classes"] = classes
     if isinstance(found, SubNetworks):
         directions = found.directions.reshape(-1, inverse.X.shape[1])
         arrays |= {"witnesses": directions, "second_patterns": found.outer, "second_weights": found.weights}
@@ -108,15 +112,18 @@ def _parts(program: Program) -> dict[str, Any]:
 
 def _inverse(program: Program) -> TwoLayerInverse | RandomFeaturesInverse | ThreeLayerInverse | PolynomialInverse:
     """The way back of a program that is made of a model, data and patterns."""
-    if not isinstance(program.inverse, TwoLayerInverse | RandomFeaturesInverse | ThreeLayerInverse | PolynomialInverse):
+    inverse = program.inverse.one if isinstance(program.inverse, OutputsInverse) else program.inverse
+    if not isinstance(inverse, TwoLayerInverse | RandomFeaturesInverse | ThreeLayerInverse | PolynomialInverse):
         raise InputError(f"Programs of {type(program.model.network).__name__} networks have no JSON file yet; use program.conic().")
-    return program.inverse
+    return inverse
 
 
 def _rebuilt(parts: Mapping[str, Any]) -> Program:
     arrays = {name: _unpacked(packed) for name, packed in parts["arrays"].items()}
     patterns, features = parts["patterns"], parts["features"]
-    data = Data(arrays["X"], arrays["y"], None if features is None else tuple(features), arrays.get("weights"))
+    data = Data(
+        arrays["X"], arrays["y"], None if features is None else tuple(features), arrays.get("weights"), arrays.get("classes")
+    )
     found = None
     if patterns is not None:
         found = PatternSet(_unpacked(patterns["bits"]), arrays["witnesses"], patterns["complete"], patterns["origin"])

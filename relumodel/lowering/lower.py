@@ -8,21 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 from ..data import Data
 from ..errors import InputTypeError
-from ..networks import TwoLayer
+from ..networks import DeclaredNetwork, TwoLayer
 from ..patterns.pattern_set import PatternSet
 from ..program.program import Program
+from .outputs import with_outputs
 
 if TYPE_CHECKING:
     from ..model import Model
 
 
+def lower(network: DeclaredNetwork, model: Model, data: Data, patterns: Any) -> Program:
+    """The convex program of `model` on `data`, whatever its network and the number of outputs."""
+    return with_outputs(model, data, lambda one, first: lower_network(network, one, first, patterns))
+
+
+def rebuild(network: DeclaredNetwork, model: Model, data: Data, found: PatternSet | None, arrays: Mapping[str, Any]) -> Program:
+    """The program of `model` on patterns that were found before: what a file holds. arrays : what else the program is made of."""
+    return with_outputs(model, data, lambda one, first: rebuild_network(network, one, first, found, arrays))
+
+
 @singledispatch
-def lower(network: Any, model: Model, data: Data, patterns: Any) -> Program:
-    """The convex program of `model` on `data`; every kind of network registers its own."""
+def lower_network(network: Any, model: Model, data: Data, patterns: Any) -> Program:
+    """The convex program of a model with one output; every kind of network registers its own."""
     raise InputTypeError(f"No lowering for networks of type {type(network).__name__}.")
 
 
-@lower.register(TwoLayer)
+@lower_network.register(TwoLayer)
 def lower_two_layer(network: TwoLayer, model: Model, data: Data, patterns: Any) -> Program:
     """Two-layer networks differ by their activation."""
     return lower_activation(network.activation, model, data, patterns)
@@ -35,6 +46,6 @@ def lower_activation(activation: Any, model: Model, data: Data, patterns: Any) -
 
 
 @singledispatch
-def rebuild(network: Any, model: Model, data: Data, found: PatternSet | None, arrays: Mapping[str, Any]) -> Program:
-    """The program of `model` on patterns that were found before: what a file holds. arrays : what else the program is made of."""
+def rebuild_network(network: Any, model: Model, data: Data, found: PatternSet | None, arrays: Mapping[str, Any]) -> Program:
+    """`rebuild` with one output; every kind of network registers its own."""
     raise InputTypeError(f"No lowering for networks of type {type(network).__name__}.")

@@ -21,13 +21,13 @@ from ..program.functions import L1Norm, SampleLoss
 from ..program.maps import Dense, Identity
 from ..program.program import Guarantee, Program, Term, Variable
 from ..recovery.random_features import RandomFeaturesInverse
-from .lower import lower, rebuild
+from .lower import lower_network, rebuild_network
 
 if TYPE_CHECKING:
     from ..model import Model
 
 
-@lower.register(RandomFeatures)
+@lower_network.register(RandomFeatures)
 def lower_random_features(network: RandomFeatures, model: Model, data: Data, patterns: Any) -> Program:
     """The convex program over the output weights. The features are the vectors that produced the patterns."""
     if not isinstance(patterns, PatternStrategy):
@@ -62,6 +62,6 @@ def random_features_program(model: Model, data: Data, found: PatternSet) -> Prog
     return Program(model, (Variable("a", (found.count,), 0),), terms, guarantee, inverse)
 
 
-@rebuild.register(RandomFeatures)
+@rebuild_network.register(RandomFeatures)
 def _(network: RandomFeatures, model: Model, data: Data, found: PatternSet, arrays: Any) -> Program:
     return random_features_program(model, data, found)

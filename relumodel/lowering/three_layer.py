@@ -24,13 +24,13 @@ from ..program.functions import Nonnegative, SampleLoss
 from ..program.maps import Identity, MaskedProduct, SegmentSums
 from ..program.program import Guarantee, Program, Term, Variable
 from ..recovery.three_layer import ThreeLayerInverse
-from .lower import lower, rebuild
+from .lower import lower_network, rebuild_network
 
 if TYPE_CHECKING:
     from ..model import Model
 
 
-@lower.register(ParallelThreeLayer)
+@lower_network.register(ParallelThreeLayer)
 def lower_three_layer(network: ParallelThreeLayer, model: Model, data: Data, patterns: Any) -> Program:
     """The restricted convex program on patterns of sub-networks."""
     if not isinstance(patterns, PatternStrategy):
@@ -69,7 +69,7 @@ def three_layer_program(model: Model, data: Data, found: SubNetworks) -> Program
     return Program(model, variables, terms, guarantee, ThreeLayerInverse(model, X, found, data.names))
 
 
-@rebuild.register(ParallelThreeLayer)
+@rebuild_network.register(ParallelThreeLayer)
 def _(network: ParallelThreeLayer, model: Model, data: Data, found: PatternSet, arrays: Any) -> Program:
     weights, n = arrays["second_weights"], len(data.X)
     inner = np.ascontiguousarray(found.D.T).reshape(*weights.shape, n)

@@ -25,7 +25,7 @@ from ..program.functions import Nonnegative, SampleLoss
 from ..program.maps import Identity, MaskedProduct
 from ..program.program import Guarantee, Program, Term, Variable
 from ..recovery.two_layer import CrossingInverse, TwoLayerInverse
-from .lower import lower_activation, rebuild
+from .lower import lower_activation, rebuild_network
 from .robust import ball_of, crossing_terms, strict_terms, surviving
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def two_layer_program(model: Model, data: Data, found: PatternSet, shares: Matri
     return Program(model, variables, tuple(terms), guarantee, inverse)
 
 
-@rebuild.register(TwoLayer)
+@rebuild_network.register(TwoLayer)
 def _(network: TwoLayer, model: Model, data: Data, found: PatternSet | None, arrays: Any) -> Program:
     if found is None:  # an activation without patterns
         return lower_activation(network.activation, model, data, None)

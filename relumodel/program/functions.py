@@ -58,7 +58,8 @@ class Function:
 class SampleLoss(Function):
     """sum_k weights_k phi(sigma_k z_k + tau_k): a loss bound to its targets, sigma_k = +-1.
 
-    sample_weights : those it was bound with, before the reduction; None where all are 1.
+    sample_weights : (n,) those it was bound with, before the reduction; None where all are 1.
+    outputs : how many predictions a sample has; the losses of all add up, z holds those of one output after those of another.
     """
 
     loss: Loss
@@ -66,21 +67,30 @@ class SampleLoss(Function):
     tau: Vector
     weights: Vector
     sample_weights: Vector | None = None
+    outputs: int = 1
 
     @classmethod
     def bind(cls, loss: Loss, y: Vector, sample_weights: Vector | None = None) -> SampleLoss:
-        """Margin losses read s = y z, residual losses s = z - y; weights are w_k / sum w ("mean") or w_k ("sum"), w_k = 1 if None."""
-        n = len(y)
-        w = np.ones(n) if sample_weights is None else sample_weights
-        weights = w / w.sum() if loss.reduction == "mean" else w
-        if loss.reads == "margin":
-            return cls(loss, y, np.zeros(n), weights, sample_weights)
-        return cls(loss, np.ones(n), -y, weights, sample_weights)
+        """Margin losses read s = y z, residual losses s = z - y; weights are w_k / sum w ("mean") or w_k ("sum"), w_k = 1 if None.
+        y : (n,), or (n, c) for c outputs."""
+        w = np.ones(len(y)) if sample_weights is None else sample_weights
+        outputs = 1 if y.ndim == 1 else y.shape[1]
+        weights = np.tile(w / w.sum() if loss.reduction == "mean" else w, outputs)
+        flat = np.ascontiguousarray(y.T).reshape(-1)
+        sigma, tau = (flat, np.zeros(len(flat))) if loss.reads == "margin" else (np.ones(len(flat)), -flat)
+        return cls(loss, sigma, tau, weights, sample_weights, outputs)
 
     @property
     def targets(self) -> Vector:
-        """The y that it was bound to."""
-        return self.sigma if self.loss.reads == "margin" else -self.tau
+        """The y that it was bound to: (n,), or (n, c)."""
+        flat = self.sigma if self.loss.reads == "margin" else -self.tau
+        return flat if self.outputs == 1 else np.ascontiguousarray(flat.reshape(self.outputs, -1).T)
+
+    def of_output(self, r: int) -> SampleLoss:
+        """The part of output r."""
+        n = len(self.weights) // self.outputs
+        at = slice(r * n, (r + 1) * n)
+        return SampleLoss(self.loss, self.sigma[at], self.tau[at], self.weights[at], self.sample_weights)
 
     def argument(self, z: Any) -> Any:
         """s = sigma z + tau."""

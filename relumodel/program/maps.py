@@ -5,6 +5,7 @@ Forward and adjoint are written against the array-API operators of their input, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -217,3 +218,30 @@ class SegmentSums:
         out = scipy.sparse.csr_array(summed @ self.inner.matrix())
         out.sum_duplicates()
         return out
+
+
+@dataclass(frozen=True, eq=False)
+class Repeated:
+    """I_c (x) K: the same map on each of c equal parts of x, one an output of the network. Images one after the other."""
+
+    one: LinearMap
+    times: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        m, N = self.one.shape
+        return self.times * m, self.times * N
+
+    def forward(self, x: Any) -> Any:
+        return self._each(self.one.forward, x)
+
+    def adjoint(self, z: Any) -> Any:
+        return self._each(self.one.adjoint, z)
+
+    def matrix(self) -> scipy.sparse.csr_array:
+        return scipy.sparse.csr_array(scipy.sparse.kron(scipy.sparse.eye_array(self.times), self.one.matrix(), format="csr"))
+
+    def _each(self, apply: Callable[[Any], Any], x: Any) -> Any:
+        xp = array_namespace(x)
+        parts = xp.reshape(x, (self.times, -1))
+        return xp.concat([apply(parts[r, :]) for r in range(self.times)])

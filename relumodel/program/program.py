@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError, InputTypeError
 from ..threads import threads_for
 from .functions import Function
-from .maps import LinearMap
+from .maps import LinearMap, Repeated
 from .semidefinite import Semidefinite
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ class Inverse(Protocol):
 
     @property
     def patterns(self) -> NDArray[np.bool_] | None: ...
+
+    @property
+    def by_hand(self) -> str:
+        """How a point becomes a network without relumodel, for files."""
+        ...
 
     def repair(self, program: Program, x: Vector, room: float = 0.0) -> Vector:
         """A point that satisfies every cone, as near to x as is cheap; `room` is the relative loss that a sparser one may cost."""
@@ -134,6 +139,31 @@ class Program:
         """Those it was compiled with, samples of weight 0 left out: (n,), or None where every sample counts once."""
         loss: Any = self.term("loss").function
         return getattr(loss, "clean", loss).sample_weights  # robust losses wrap the clean one
+
+    @property
+    def parts(self) -> tuple[Program, ...]:
+        """The programs of the single outputs where they separate, else this program alone.
+
+        With several outputs every term but the loss is one of each output. If the loss is a sum over the outputs too,
+
+            sum_r  loss_r(K x_r) + penalty(x_r)   s.t.  x_r in the cones,
+
+        the minimum is the sum of the minima, the points side by side, and so are multipliers and bounds.
+        """
+        loss: Any = self.term("loss").function
+        maps = {t.name: t.map for t in self.terms}
+        if not isinstance(maps["loss"], Repeated) or not hasattr(loss, "of_output"):
+            return (self,)
+        one: Any = self.inverse
+        variables = tuple(
+            Variable(v.name.removesuffix("_0"), v.shape, v.start) for v in self.variables if v.start < maps["loss"].one.shape[1]
+        )
+        out = []
+        for r in range(maps["loss"].times):
+            functions = {t.name: loss.of_output(r) if t.name == "loss" else t.function for t in self.terms}
+            terms = tuple(Term(name, f, cast(Repeated, maps[name]).one) for name, f in functions.items())
+            out.append(Program(self.model, variables, terms, self.guarantee, one.one))
+        return tuple(out)
 
     def point(self, point: ArrayLike) -> Vector:
         """`point` as a float64 vector of the right length, or a clear error."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .program import Program
-from .semidefinite import smat
+from .semidefinite import Semidefinite
 from .trust_region import unit_ball_minimum
 
 Vector = NDArray[np.float64]
@@ -37,15 +37,21 @@ def dearest_neuron(R: Vector) -> Dearest:
     return Dearest(float(R[-1, -1] - found.value[0]), float(found.mu[0]), found.point[0] @ vectors.T)
 
 
-def price(rest: Vector) -> float:
-    """The larger of the two maxima, of `rest` (svec R, svec -R), at least 0."""
-    return max(0.0, *(dearest_neuron(R).price for R in smat(rest.reshape(2, -1))))
+def price(program: Program, rest: Vector) -> float:
+    """The largest of the maxima of `rest`, svec R and svec -R for each output, at least 0."""
+    return max(0.0, *(dearest_neuron(R).price for R in _matrices(program, rest)))
+
+
+def _matrices(program: Program, rest: Vector) -> NDArray[np.float64]:
+    cone = program.term("matrices").function
+    assert isinstance(cone, Semidefinite)
+    return cone.matrices(rest)
 
 
 def completed(program: Program, rest: Vector, scale: float) -> dict[str, Vector]:
     """The multipliers of the penalty, the matrices and the traces that carry scale * rest exactly."""
     penalty, traces = program.term("penalty"), program.term("traces")
-    mu = np.array([dearest_neuron(R).mu for R in smat(rest.reshape(2, -1))])
-    q = {"penalty": penalty.function.project_dual(np.zeros(2)), "traces": scale * mu}
+    mu = np.array([dearest_neuron(R).mu for R in _matrices(program, rest)])
+    q = {"penalty": penalty.function.project_dual(np.zeros(len(mu))), "traces": scale * mu}
     left = scale * rest - penalty.map.adjoint(q["penalty"]) - traces.map.adjoint(q["traces"])
     return {**q, "matrices": left}

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.neurons import neurons_of
 from ..data import Data, read, read_as_trained, read_features, read_labels, with_bias
-from ..declared import number
+from ..declared import number, whole
 from ..errors import FileError, InputError, InputTypeError
 from ..files import replace_file
 from ..networks import Activation, Polynomial
 from ..perturbations import L2, Ball, Perturbation
-from ..program.functions import SampleLoss
+from ..program.class_loss import bound
 from . import three_layer_network
+from .several_outputs import block_columns, certified_classes, class_index, flat, outputs_fit, predicted, same_outputs
 
 if TYPE_CHECKING:
     from ..certify.worst_case import WorstCase
@@ -35,10 +38,11 @@ class Network:
     activation : the declared sigma.
     bias : True where a one is appended to x; every method takes X without that column.
     hidden_weights : (d, m), or (d + 1, m) with the bias row last.
-    output_weights : (m,).
+    output_weights : (m,), or (m, c) for c outputs.
     gates : (d or d + 1, m) for gated activations, else None.
-    classifies : True where `predict` returns the labels -1/+1.
+    classifies : True where `predict` returns labels: -1/+1, or those of `classes`.
     feature_names : column names of the training frame, or None.
+    classes : (c,) the labels, one an output, of a network trained with a loss of classes, else None.
     """
 
     activation: Activation
@@ -48,6 +52,12 @@ class Network:
     gates: Matrix | None = None
     classifies: bool = False
     feature_names: tuple[str, ...] | None = None
+    classes: Matrix | None = None
+
+    @property
+    def n_outputs(self) -> int:
+        """The number c of outputs."""
+        return 1 if self.output_weights.ndim == 1 else self.output_weights.shape[1]
 
     @property
     def n_neurons(self) -> int:
@@ -60,13 +70,62 @@ class Network:
         return self.hidden_weights.shape[0] - self.bias
 
     def __call__(self, X: Any) -> Matrix:
-        """f at the rows of X (n, d): (n,)."""
+        """f at the rows of X (n, d): (n,), or (n, c) for c outputs."""
         return self._outputs(self._read(X))
 
     def predict(self, X: Any) -> Matrix:
-        """Labels -1/+1 (a score of exactly 0 counts as +1) for classification losses, f(X) for regression losses; (n,)."""
-        scores = self(X)
-        return np.where(scores >= 0, 1.0, -1.0) if self.classifies else scores
+        """(n,), or (n, c) where every output stands for itself: labels -1/+1 (a score of exactly 0 counts as +1) for classification
+        losses, the class of the largest output (the first of equals) for losses of classes, f(X) for regression losses."""
+        return predicted(self(X), self.classifies, self.classes)
+
+    def output(self, r: int) -> Self:
+        """The network of output r alone, with the neurons that it uses."""
+        r = whole(r, "r")
+        if r >= self.n_outputs:
+            raise InputError(f"The network has {self.n_outputs} outputs, counted from 0; got r = {r}.")
+        if self.output_weights.ndim == 1:
+            return self
+        return self._scored(self.output_weights[:, r], self.classifies and self.classes is None)
+
+    def between(self, one: float, other: float) -> Self:
+        """The network of the margin f_one - f_other between two classes; it predicts +1 where `one` has the larger output.
+
+        What is proved of its sign (`certified`, `distance_to_boundary`) is proved of the choice between the two.
+        """
+        if self.classes is None:
+            raise InputError(
+                "between() is about classes, and this network was trained with a loss of single outputs; see output(r)."
+            )
+        i, j = (class_index(self.classes, label) for label in (one, other))
+        if i == j:
+            raise InputError(f"between() takes two classes; got {one!r} twice.")
+        return self._scored(self.output_weights[:, i] - self.output_weights[:, j], True)
+
+    def _scored(self, weights: Matrix, classifies: bool) -> Self:
+        """The network with one output of these weights (m,), neurons that it does not use left out."""
+        used = weights != 0
+        return dataclasses.replace(
+            self,
+            hidden_weights=np.ascontiguousarray(self.hidden_weights[:, used]),
+            output_weights=weights[used],
+            gates=None if self.gates is None else np.ascontiguousarray(self.gates[:, used]),
+            classifies=classifies,
+            classes=None,
+        )
+
+    @classmethod
+    def side_by_side(cls, networks: Sequence[Network], classifies: bool, classes: Matrix | None) -> Network:
+        """The network whose outputs are those of networks with one output each."""
+        first = networks[0]
+        gates = None if first.gates is None else np.hstack([f.gates for f in networks if f.gates is not None])
+        return dataclasses.replace(
+            first,
+            hidden_weights=np.hstack([f.hidden_weights for f in networks]),
+            output_weights=block_columns([f.output_weights for f in networks]),
+            gates=gates,
+            classifies=classifies,
+            classes=classes,
+        )
 
     def objective(self, model: Model, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The non-convex training objective of this network under `model` on data: loss plus penalty, float64.
@@ -75,8 +134,8 @@ class Network:
         sample_weight : as for `Model.compile`.
         """
         data, ball = self._training_data(model, X, y, sample_weight)
-        loss = SampleLoss.bind(model.loss, data.y, data.weights)
-        value = loss.value(self(data.X)) if ball is None else loss.weights @ self._worst_losses(model.loss, data, ball)
+        loss = bound(model.loss, data)
+        value = loss.value(flat(self(data.X))) if ball is None else loss.weights @ self._worst_losses(model.loss, data, ball)
         return float(value) + self._penalty(model)
 
     def _worst_losses(self, loss: Loss, data: Data, ball: Ball) -> Matrix:
@@ -99,6 +158,9 @@ class Network:
         from ..certify.worst_case import worst_case
 
         data, ball = self._training_data(model, X, y)
+        self._one_output(
+            "worst_case()", "certified(X, y, perturbation) is about classes, and network.output(r) is a network of one output"
+        )
         return worst_case(neurons_of(self), model.loss, data.X, data.y, ball, self.bias)
 
     def certified(
@@ -110,11 +172,14 @@ class Network:
         "falsified"   a point of the set has the other label: one was found and checked with `predict`
         "unknown"     neither was shown
 
-        y : labels -1/+1.  exact : decide what bounds and search leave open by mixed-integer programs (HiGHS), for LInf and L1.
+        y : labels -1/+1, or those of the network's classes: then a label is certified when it wins against every other class, and
+            falsified when another class was found ahead of it.  exact : decide what bounds and search leave open by mixed-integer programs (HiGHS), for LInf and L1.
         time_limit : seconds for all samples together; those not reached in time stay "unknown".
         """
         from ..certify.certified import certified
 
+        if self.classes is not None:
+            return certified_classes(self, X, y, perturbation, exact, time_limit)
         features, labels = self._labelled(X, y, perturbation)
         if exact and isinstance(perturbation, L2):
             raise InputError("exact=True needs a perturbation with flat sides, rm.LInf or rm.L1; with rm.L2 leave it False.")
@@ -124,6 +189,7 @@ class Network:
 
     def _labelled(self, X: Any, y: Any, perturbation: Any) -> tuple[Matrix, Matrix]:
         """Features and labels for `certified`, its other arguments checked."""
+        self._one_output("certified()", "take one output of the network, network.output(r)")
         if not self.classifies:
             raise InputError("certified() is about labels, and this network was trained for regression; see worst_case().")
         if not isinstance(perturbation, Perturbation):
@@ -140,11 +206,14 @@ class Network:
 
     def input_gradient(self, X: Any) -> Matrix:
         """The gradient of f with respect to the features at the rows of X (n, d): (n, d). Where x.u_j = 0, of the active side."""
+        self._one_output(
+            "input_gradient()", "take that of one output, network.output(r), or of a margin, network.between(one, other)"
+        )
         return neurons_of(self).gradient(self._read(X))[:, : self.n_features]
 
     def prune(self, model: Model, X: Any) -> Network:
         """A network with the same predictions on X (n, d), up to rounding, no larger penalty, and usually far fewer neurons: at most
-        n + 1. Its objective on X is never above this network's, whatever y; predictions elsewhere may differ.
+        n + 1 an output. Its objective on X is never above this network's, whatever y; predictions elsewhere may differ.
 
         With a perturbation the two are the same on every point of the perturbation sets, and so is what is certified of them; then
         only neurons that divide none of the sets are merged, and there may be more than n + 1 left.
@@ -154,6 +223,9 @@ class Network:
 
         self._of(model)
         features = self._features(X)
+        if self.n_outputs > 1:
+            pruned_outputs = [self.output(r).prune(model, X) for r in range(self.n_outputs)]
+            return self.side_by_side(pruned_outputs, self.classifies, self.classes)
         names = self.feature_names or read_features(X)[1]
         ball = None if model.perturbation is None else model.perturbation.ball(self.n_features, names, self.bias)
         return pruned(self, model.penalty, with_bias(features, self.bias), ball)
@@ -169,10 +241,19 @@ class Network:
         """The data and the perturbation set of a model of this network."""
         self._of(model)
         self._features(X)
-        data = read(X, y, model.loss, sample_weight)
+        data = read(X, y, model.loss, sample_weight, self.classes)
+        same_outputs(data, self.n_outputs, self.classes)
         if model.perturbation is None:
             return data, None
+        self._one_output(
+            "The worst case over a perturbation", "leave the model's perturbation out, or take one output, network.output(r)"
+        )
         return data, model.perturbation.ball(self.n_features, self.feature_names or data.names, self.bias)
+
+    def _one_output(self, what: str, instead: str) -> None:
+        """An error for what is about one output where there are several."""
+        if self.output_weights.ndim > 1:
+            raise InputError(f"{what} is for networks with one output, this one has {self.n_outputs}; {instead}.")
 
     def save(self, path: str | Path) -> Path:
         """Write the network to `path` (.npz, no pickle), atomically. `rm.load` reads it back bit for bit."""
@@ -186,6 +267,8 @@ class Network:
         arrays = {"hidden_weights": self.hidden_weights, "output_weights": self.output_weights}
         if self.gates is not None:
             arrays["gates"] = self.gates
+        if self.classes is not None:
+            arrays["classes"] = self.classes
         return replace_file(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **cast(Any, arrays)))
 
     def to_torch(self, dtype: str = "float64") -> Any:
@@ -221,7 +304,8 @@ class Network:
 
     def __repr__(self) -> str:
         bias = ", bias" if self.bias else ""
-        return f"<Network: {self.n_features} features{bias}, {self.n_neurons} {type(self.activation).__name__} neurons>"
+        outputs = f", {self.n_outputs} outputs" if self.n_outputs > 1 else ""
+        return f"<Network: {self.n_features} features{bias}, {self.n_neurons} {type(self.activation).__name__} neurons{outputs}>"
 
 
 def load(path: str | Path) -> Any:
@@ -261,9 +345,11 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, Matrix]) -> Network:
         gates=gates,
         classifies=header["classifies"],
         feature_names=tuple(names) if names is not None else None,
+        classes=arrays.get("classes"),
     )
     weights = [hidden, output] if gates is None else [hidden, output, gates]
-    shapes_fit = hidden.ndim == 2 and output.shape == hidden.shape[1:] and (gates is None or gates.shape == hidden.shape)
+    shapes_fit = hidden.ndim == 2 and output.shape[:1] == hidden.shape[1:] and (gates is None or gates.shape == hidden.shape)
+    shapes_fit &= outputs_fit(output, network.classes)
     if not shapes_fit or not all(w.dtype == np.float64 and np.isfinite(w).all() for w in weights):
         raise ValueError("its weights do not fit together")
     return network

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..networks import Polynomial
 from ..perturbations import Ball
 from ..program.program import Program
-from ..program.semidefinite import smat, svec
+from ..program.semidefinite import packed_size, smat, svec
 from .polynomial_network import PolynomialNetwork
 from .sparsest import sparsest
 
@@ -99,7 +99,7 @@ class PolynomialInverse:
     def repair(self, program: Program, x: Matrix, room: float = 0.0) -> Matrix:
         """The feasible point of least rank among x with its negligible eigenvalues dropped, see `sparsest`."""
         try:
-            values, vectors = np.linalg.eigh(smat(x.reshape(2, -1)))
+            values, vectors = np.linalg.eigh(smat(x.reshape(-1, packed_size(self.X.shape[1] + 1))))
         except np.linalg.LinAlgError:
             return np.zeros_like(x)
         # an eigenvector as long as its eigenvalue, one a row
@@ -110,7 +110,8 @@ class PolynomialInverse:
         """The point of these eigenvectors, balanced; 0 where it overflows."""
         norms = np.linalg.norm(blocks, axis=1)
         roots = blocks / np.sqrt(np.where(norms > 0, norms, 1.0))[:, None]
-        out = svec(np.stack([_balanced(half.T @ half) for half in np.split(roots, 2)])).reshape(-1)
+        matrices = roots.reshape(-1, roots.shape[1], roots.shape[1])
+        out = svec(np.stack([_balanced(half.T @ half) for half in matrices])).reshape(-1)
         return out if np.isfinite(out).all() else np.zeros_like(out)
 
     def network(self, x: Matrix) -> PolynomialNetwork:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ..networks import Polynomial
 from ..perturbations import Ball, Perturbation
 from ..program.quadratic_maps import coefficients
 from .network import Network
+from .several_outputs import certified_classes
 
 if TYPE_CHECKING:
     from ..certify.worst_case import WorstCase
@@ -27,14 +28,16 @@ Matrix = NDArray[np.float64]
 UNIT = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PolynomialNetwork(Network):
-    """f(x) = sum_j a_j sigma(x.u_j), sigma(t) = a t^2 + b t + c; the u_j are unit vectors, and the penalty is beta sum_j |a_j|."""
+    """f(x) = sum_j a_j sigma(x.u_j), sigma(t) = a t^2 + b t + c; the u_j are unit vectors, and the penalty is beta sum_j |a_j|, the
+    1-norm for several outputs."""
 
     activation: Polynomial
 
     def quadratic(self) -> Quadratic:
         """f as a quadratic of the features."""
+        self._one_output("A quadratic", "take that of network.output(r), or of network.between(one, other)")
         U, s = self.hidden_weights, self.activation
         full = np.vstack([U, np.ones(self.n_neurons)])
         H = coefficients(len(U), s.a, s.b, s.c) * ((full * self.output_weights) @ full.T)
@@ -47,13 +50,26 @@ class PolynomialNetwork(Network):
     def distance_to_boundary(self, X: Any) -> Matrix:
         """The Euclidean distance of every row of X (n, d) to the nearest point where f changes its sign, exactly: (n,).
 
-        inf where f has the same sign everywhere, 0 where f is 0. Source: the S-procedure of Kuelbs et al. 2024, solved as a secular equation.
+        inf where f has the same sign everywhere, 0 where f is 0. For classes the distance to the nearest point where another class
+        than the predicted one has an output as large: the least over the margins between the two. Source: the S-procedure of Kuelbs et al. 2024, solved as a secular equation.
         """
-        return distance_to_boundary(self.quadratic(), self._features(X))
+        features = self._features(X)
+        if self.classes is None:
+            return distance_to_boundary(self.quadratic(), features)
+        chosen, out = self.predict(features), np.full(len(features), np.inf)
+        for label in np.unique(chosen):
+            at = np.flatnonzero(chosen == label)
+            for other in self.classes[self.classes != label]:
+                margin = self.between(label, other).quadratic()
+                out[at] = np.minimum(out[at], distance_to_boundary(margin, features[at]))
+        return out
 
     def worst_case(self, model: Model, X: Any, y: Any) -> WorstCase:
         """As for every network; exact for rm.L2, over the enclosing ball (an upper bound) for rm.LInf and rm.L1."""
         data, ball = self._training_data(model, X, y)
+        self._one_output(
+            "worst_case()", "certified(X, y, perturbation) is about classes, and network.output(r) is a network of one output"
+        )
         on_features = None if ball is None else Ball(ball.perturbation, ball.radii[: self.n_features])
         return quadratic_worst_case(self.quadratic(), model.loss, data.X, data.y, on_features)
 
@@ -61,6 +77,8 @@ class PolynomialNetwork(Network):
         self, X: Any, y: Any, perturbation: Perturbation, exact: bool = False, time_limit: float | None = None
     ) -> NDArray[np.str_]:
         """As for every network, except that rm.L2 leaves nothing open, and that `exact` and `time_limit` are not needed."""
+        if self.classes is not None:
+            return certified_classes(self, X, y, perturbation, exact, time_limit)
         features, labels = self._labelled(X, y, perturbation)
         if exact and not perturbation.is_ellipsoid:
             raise InputError("A polynomial network is decided exactly for rm.L2 only; leave exact=False.")
@@ -71,6 +89,9 @@ class PolynomialNetwork(Network):
         """The same function with the same penalty from at most d + 1 neurons of each sign (d with the bias): the neural decomposition."""
         self._of(model)
         self._features(X)
+        if self.n_outputs > 1:
+            pruned = [self.output(r).prune(model, X) for r in range(self.n_outputs)]
+            return cast(PolynomialNetwork, self.side_by_side(pruned, self.classifies, self.classes))
         from .polynomial import of_matrices
 
         full = np.vstack([self.hidden_weights, np.ones(self.n_neurons)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,8 @@ from ..data import read, read_as_trained, with_bias
 from ..errors import InputError
 from ..files import replace_file
 from ..networks import ParallelThreeLayer
-from ..program.functions import SampleLoss
+from ..program.class_loss import bound
+from .several_outputs import block_columns, flat, outputs_fit, predicted, same_outputs
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -30,9 +33,10 @@ class ThreeLayerNetwork:
 
     bias : True where a one is appended to x; every method takes X without that column.
     hidden_weights : (G, d, m), or (G, d + 1, m) with the bias row last: the W1_g.
-    second_weights : (G, m), the w2_g.  output_weights : (G,), the w3_g.
-    classifies : True where `predict` returns the labels -1/+1.
+    second_weights : (G, m), the w2_g.  output_weights : (G,), the w3_g, or (G, c) for c outputs.
+    classifies : True where `predict` returns labels: -1/+1, or those of `classes`.
     feature_names : column names of the training frame, or None.
+    classes : (c,) the labels, one an output, of a network trained with a loss of classes, else None.
     """
 
     bias: bool
@@ -41,6 +45,12 @@ class ThreeLayerNetwork:
     output_weights: Matrix
     classifies: bool = False
     feature_names: tuple[str, ...] | None = None
+    classes: Matrix | None = None
+
+    @property
+    def n_outputs(self) -> int:
+        """The number c of outputs."""
+        return 1 if self.output_weights.ndim == 1 else self.output_weights.shape[1]
 
     @property
     def n_sub_networks(self) -> int:
@@ -58,15 +68,26 @@ class ThreeLayerNetwork:
         return self.hidden_weights.shape[1] - self.bias
 
     def __call__(self, X: Any) -> Matrix:
-        """f at the rows of X (n, d): (n,)."""
+        """f at the rows of X (n, d): (n,), or (n, c) for c outputs."""
         A = with_bias(read_as_trained(X, self.n_features, self.feature_names), self.bias)
         hidden = np.maximum(A @ self.hidden_weights, 0.0)  # (G, n, m)
-        return self.output_weights @ np.maximum(np.einsum("gnm,gm->gn", hidden, self.second_weights), 0.0)
+        return np.maximum(np.einsum("gnm,gm->ng", hidden, self.second_weights), 0.0) @ self.output_weights
 
     def predict(self, X: Any) -> Matrix:
-        """Labels -1/+1 (a score of exactly 0 counts as +1) for classification losses, f(X) for regression losses; (n,)."""
-        scores = self(X)
-        return np.where(scores >= 0, 1.0, -1.0) if self.classifies else scores
+        """As for `Network`: labels for losses of labels or classes, f(X) for regression losses; (n,) or (n, c)."""
+        return predicted(self(X), self.classifies, self.classes)
+
+    @classmethod
+    def side_by_side(cls, networks: Sequence[ThreeLayerNetwork], classifies: bool, classes: Matrix | None) -> ThreeLayerNetwork:
+        """The network whose outputs are those of networks with one output each."""
+        return dataclasses.replace(
+            networks[0],
+            hidden_weights=np.concatenate([f.hidden_weights for f in networks]),
+            second_weights=np.concatenate([f.second_weights for f in networks]),
+            output_weights=block_columns([f.output_weights for f in networks]),
+            classifies=classifies,
+            classes=classes,
+        )
 
     def objective(self, model: Model, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The non-convex training objective of this network under `model` on data: loss plus penalty, float64.
@@ -79,10 +100,11 @@ class ThreeLayerNetwork:
                 f"The model's network is {model.network}, this network is ParallelThreeLayer(width={width}, bias={self.bias})."
             )
         read_as_trained(X, self.n_features, self.feature_names)
-        data = read(X, y, model.loss, sample_weight)
-        loss = SampleLoss.bind(model.loss, data.y, data.weights)
+        data = read(X, y, model.loss, sample_weight, self.classes)
+        same_outputs(data, self.n_outputs, self.classes)
+        loss = bound(model.loss, data)
         penalty = model.penalty.of_sub_networks(self.hidden_weights, self.second_weights, self.output_weights)
-        return float(loss.value(self(data.X))) + penalty
+        return float(loss.value(flat(self(data.X)))) + penalty
 
     def save(self, path: str | Path) -> Path:
         """Write the network to `path` (.npz, no pickle), atomically. `rm.load` reads it back bit for bit."""
@@ -92,6 +114,7 @@ class ThreeLayerNetwork:
             "classifies": self.classifies,
             "feature_names": self.feature_names,
         }
+        arrays: Any = {} if self.classes is None else {"classes": self.classes}
         return replace_file(
             path,
             lambda file: np.savez(
@@ -100,6 +123,7 @@ class ThreeLayerNetwork:
                 hidden_weights=self.hidden_weights,
                 second_weights=self.second_weights,
                 output_weights=self.output_weights,
+                **arrays,
             ),
         )
 
@@ -125,14 +149,18 @@ class ThreeLayerNetwork:
     def __repr__(self) -> str:
         bias = ", bias" if self.bias else ""
         width = self.second_weights.shape[1]
-        return f"<ThreeLayerNetwork: {self.n_features} features{bias}, {self.n_sub_networks} sub-networks of {width} neurons>"
+        outputs = f", {self.n_outputs} outputs" if self.n_outputs > 1 else ""
+        return (
+            f"<ThreeLayerNetwork: {self.n_features} features{bias}, {self.n_sub_networks} sub-networks of {width} neurons{outputs}>"
+        )
 
 
 def from_parts(header: dict[str, Any], arrays: dict[str, Matrix]) -> ThreeLayerNetwork:
     """What `ThreeLayerNetwork.save` took apart; raises when a part is missing or does not fit the others."""
     W1, w2, w3 = (arrays[name] for name in ("hidden_weights", "second_weights", "output_weights"))
-    names = header["feature_names"]
-    fits = W1.ndim == 3 and w2.shape == (W1.shape[0], W1.shape[2]) and w3.shape == W1.shape[:1]
+    names, classes = header["feature_names"], arrays.get("classes")
+    fits = W1.ndim == 3 and w2.shape == (W1.shape[0], W1.shape[2]) and w3.shape[:1] == W1.shape[:1] and outputs_fit(w3, classes)
     if not fits or not all(w.dtype == np.float64 and np.isfinite(w).all() for w in (W1, w2, w3)):
         raise ValueError("its weights do not fit together")
-    return ThreeLayerNetwork(header["bias"], W1, w2, w3, header["classifies"], tuple(names) if names is not None else None)
+    named = tuple(names) if names is not None else None
+    return ThreeLayerNetwork(header["bias"], W1, w2, w3, header["classifies"], named, classes)

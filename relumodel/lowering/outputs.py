@@ -1,0 +1,63 @@
+"""Networks with several outputs: the program of one output, once for each, under one loss.
+
+    f_r(x) = sum_j sigma(x.u_j) a_jr,   penalty  beta/2 sum_j ( |u_j|_2^2 + |a_j|_1^2 )
+
+At its cheapest scaling a neuron costs beta |u_j|_2 |a_j|_1 = beta sum_r |u_j|_2 |a_jr|, the cost of one neuron an output; so the outputs
+have blocks of their own, and what is exact for one output is exact for all. With |a_j|_2, plain weight decay, a neuron that several
+outputs share costs less: for that penalty the optimum is an upper bound. All that holds for the penalty of every kind of network.
+
+A loss that is a sum over outputs (all but those of classes) leaves one problem an output: `Program.parts`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data import Data
+from ..errors import InputError
+from ..losses import Squared
+from ..penalties import WeightDecay
+from ..program.class_loss import bound
+from ..program.maps import Repeated
+from ..program.program import Guarantee, Program, Term, Variable
+from ..recovery.outputs import OutputsInverse
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+
+def with_outputs(model: Model, data: Data, one_output: Callable[[Model, Data], Program]) -> Program:
+    """The program for all outputs of the data. one_output : makes that of a model with one output."""
+    c = data.outputs
+    if data.classes is None and c == 1:
+        return one_output(model, data)
+    if model.perturbation is not None:
+        raise InputError(
+            f"Training for the worst case over {model.perturbation} is for one output; the targets have {c}. Train one model an output, or "
+            "leave the perturbation out and see what the network keeps with network.certified(X, y, perturbation)."
+        )
+    # maps, cones and penalty are those of one output; targets of zero stand for the loss, which is bound to all outputs below
+    blank = Data(data.X, np.zeros(len(data.X)), data.names, data.weights)
+    one = one_output(dataclasses.replace(model, loss=Squared(reduction=model.loss.reduction)), blank)
+    terms = tuple(Term(t.name, bound(model.loss, data) if t.name == "loss" else t.function, Repeated(t.map, c)) for t in one.terms)
+    variables = tuple(Variable(f"{v.name}_{r}", v.shape, r * one.n_variables + v.start) for r in range(c) for v in one.variables)
+    inverse = OutputsInverse(one.inverse, model, c, data.classes)
+    return Program(model, variables, terms, _guarantee(one, model, c), inverse)
+
+
+def _guarantee(one: Program, model: Model, c: int) -> Guarantee:
+    """That of one output, and the penalty that it holds for."""
+    decays = (model.penalty.formula, model.penalty.formula_three_layer)
+    if not isinstance(model.penalty, WeightDecay) or model.network.penalty_formula(model.penalty) not in decays:
+        return one.guarantee  # the penalty is a 1-norm of the output weights for one output already
+    kind, penalty = one.guarantee.kind, "|w2_g|_2^2 + |w3_g|_1^2" if model.network.layers == 3 else "|u_j|_2^2 + |a_j|_1^2"
+    holds = "it is exact" if kind == "exact" else "that holds"
+    statement = (
+        f"{one.guarantee.statement}; {holds} for the penalty ({penalty})/2 on {c} outputs, and bounds plain weight decay, with the 2-norm "
+        "in place of the 1-norm, from above"
+    )
+    return Guarantee(kind, statement, one.guarantee.source)
