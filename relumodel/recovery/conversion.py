@@ -29,7 +29,7 @@ def with_a_neuron(network: Network) -> Network:
         return network
     hidden = np.zeros((len(network.hidden_weights), 1))
     gates = None if network.gates is None else hidden
-    return dataclasses.replace(network, hidden_weights=hidden, output_weights=np.zeros(1), gates=gates)
+    return dataclasses.replace(network, hidden_weights=hidden, output_weights=_no_output(network), gates=gates)
 
 
 def with_a_sub_network(network: ThreeLayerNetwork) -> ThreeLayerNetwork:
@@ -38,5 +38,10 @@ def with_a_sub_network(network: ThreeLayerNetwork) -> ThreeLayerNetwork:
     if G and m:
         return network
     return dataclasses.replace(
-        network, hidden_weights=np.zeros((1, width, 1)), second_weights=np.zeros((1, 1)), output_weights=np.zeros(1)
+        network, hidden_weights=np.zeros((1, width, 1)), second_weights=np.zeros((1, 1)), output_weights=_no_output(network)
     )
+
+
+def _no_output(network: Network | ThreeLayerNetwork) -> np.ndarray:
+    """Output weights of zero for one neuron, in the shape of the network's."""
+    return np.zeros((1, *network.output_weights.shape[1:]))

@@ -1,6 +1,6 @@
 """Networks as ONNX graphs, written down operator by operator: no torch is needed.
 
-One input "X" (n, d) of the raw features and one output "f" (n,), the score; n is free. Only operators that runtimes have for both
+One input "X" (n, d) of the raw features and one output "f" (n,), the score, or (n, c) of several; n is free. Only operators that runtimes have for both
 precisions are used, in a version of the operator set from 2021.
 """
 
@@ -62,16 +62,16 @@ class Graph:
             "Max", t, self.node("Mul", t, self.constant(activation.inactive))
         )  # slope < 1; runtimes' LeakyRelu is float32
 
-    def write(self, path: str | Path, features: int, description: str) -> Path:
+    def write(self, path: str | Path, network: Network | ThreeLayerNetwork) -> Path:
         """Check the graph, then put it at `path`, atomically."""
         helper, kind = self.onnx.helper, getattr(self.onnx.TensorProto, "DOUBLE" if self.dtype == "float64" else "FLOAT")
         graph = helper.make_graph(
             self.nodes,
             "relumodel",
-            [helper.make_tensor_value_info("X", kind, ["n", features])],
-            [helper.make_tensor_value_info("f", kind, ["n"])],
+            [helper.make_tensor_value_info("X", kind, ["n", network.n_features])],
+            [helper.make_tensor_value_info("f", kind, ["n", *network.output_weights.shape[1:]])],
             self.constants,
-            doc_string=description,
+            doc_string=repr(network),
         )
         operators = [helper.make_opsetid("", OPERATORS)]
         model = helper.make_model(graph, producer_name="relumodel", opset_imports=operators, ir_version=FORMAT)
@@ -89,7 +89,7 @@ def write_two_layers(network: Network, path: str | Path, dtype: str) -> Path:
         on = graph.node("GreaterOrEqual", graph.linear("X", network.gates, network.bias), graph.constant(0.0))
         active = graph.node("Where", on, t, graph.constant(0.0))
     graph.node("MatMul", active, graph.constant(network.output_weights), to="f")
-    return graph.write(path, network.n_features, repr(network))
+    return graph.write(path, network)
 
 
 def write_three_layers(network: ThreeLayerNetwork, path: str | Path, dtype: str) -> Path:
@@ -101,4 +101,4 @@ def write_three_layers(network: ThreeLayerNetwork, path: str | Path, dtype: str)
     apart = graph.node("Reshape", hidden, graph.constant([-1, G, m], "int64"))
     second = graph.node("ReduceSum", graph.node("Mul", apart, graph.constant(w2)), graph.constant([2], "int64"), keepdims=0)
     graph.node("MatMul", graph.node("Relu", second), graph.constant(w3), to="f")
-    return graph.write(path, network.n_features, repr(network))
+    return graph.write(path, network)

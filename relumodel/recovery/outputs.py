@@ -28,6 +28,11 @@ class OutputsInverse:
     classes: Matrix | None
 
     @property
+    def X(self) -> Matrix:
+        """(n, d) with the bias column, if any."""
+        return self.one.X
+
+    @property
     def by_hand(self) -> str:
         """How to do it without relumodel."""
         return f"the variables of output r are those whose names end in _r, and make a network of their own: {self.one.by_hand}"

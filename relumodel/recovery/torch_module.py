@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 
 def two_layers(network: Network, dtype: str) -> Any:
-    """`Sequential(Linear, activation, Linear, Flatten)`, with gates inside the activation's place where there are any."""
+    """`Sequential(Linear, activation, Linear, Flatten)`, with gates inside the activation's place where there are any; several outputs
+    stay (n, c), without the last layer."""
     torch, network = _torch(dtype), with_a_neuron(network)
     hidden = _linear(network.hidden_weights, network.bias, dtype)
-    output = _linear(network.output_weights[:, None], False, dtype)
+    output = _linear(_columns(network.output_weights), False, dtype)
     if network.gates is not None:
         from .torch_layers import Gated
 
-        return torch.nn.Sequential(Gated(hidden, _linear(network.gates, network.bias, dtype)), output, torch.nn.Flatten(0))
-    return torch.nn.Sequential(hidden, _activation(network.activation), output, torch.nn.Flatten(0))
+        return torch.nn.Sequential(Gated(hidden, _linear(network.gates, network.bias, dtype)), output, *_score(network))
+    return torch.nn.Sequential(hidden, _activation(network.activation), output, *_score(network))
 
 
 def three_layers(network: ThreeLayerNetwork, dtype: str) -> Any:
@@ -32,7 +33,7 @@ def three_layers(network: ThreeLayerNetwork, dtype: str) -> Any:
     torch, network = _torch(dtype), with_a_sub_network(network)
     G, width, m = network.hidden_weights.shape
     hidden = _linear(network.hidden_weights.transpose(1, 0, 2).reshape(width, G * m), network.bias, dtype)
-    output = _linear(network.output_weights[:, None], False, dtype)
+    output = _linear(_columns(network.output_weights), False, dtype)
     second = _skip_init(torch.nn.Conv1d, dtype, G * m, G, 1, groups=G, bias=False)
     _set(second.weight, network.second_weights[:, :, None])
     return torch.nn.Sequential(
@@ -43,8 +44,20 @@ def three_layers(network: ThreeLayerNetwork, dtype: str) -> Any:
         torch.nn.ReLU(),
         torch.nn.Flatten(1),
         output,
-        torch.nn.Flatten(0),
+        *_score(network),
     )
+
+
+def _columns(output: Any) -> Any:
+    """Output weights as a matrix, one column an output."""
+    return output.reshape(len(output), -1)
+
+
+def _score(network: Network | ThreeLayerNetwork) -> list[Any]:
+    """What turns (n, 1) into (n,) where there is one output."""
+    import torch
+
+    return [torch.nn.Flatten(0)] if network.output_weights.ndim == 1 else []
 
 
 def _torch(dtype: Any) -> Any:

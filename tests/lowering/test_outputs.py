@@ -370,3 +370,15 @@ def test_printed():
     assert "outputs     3, one a class: 1, 4, 9" in str(compiled("three", rm.MultiMargin())[3])
     model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.MultiMargin(reduction="sum"), rm.PathNorm(0.1))
     assert rm.Model.from_dict(model.to_dict()) == model
+
+
+@pytest.mark.parametrize("kind", ["relu", "gated", "three", "polynomial"])
+def test_conversions_keep_all_outputs(kind, tmp_path):
+    torch, onnx = pytest.importorskip("torch"), pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    _, X, _, program = compiled(kind, rm.Squared())
+    network = program.solve(tol=1e-4).network()
+    np.testing.assert_allclose(network.to_torch()(torch.tensor(X)).detach().numpy(), network(X), atol=1e-12)
+    graph = onnx.load(network.to_onnx(tmp_path / "net.onnx", dtype="float64"))
+    np.testing.assert_allclose(ReferenceEvaluator(graph).run(None, {"X": X})[0], network(X), atol=1e-12)
