@@ -13,6 +13,9 @@ from .training import Training
 
 Matrix = NDArray[np.float64]
 
+#: Halvings of the interval in which the price lies that a proof aims at: to 1e-9 of it.
+HALVINGS = 30
+
 
 @dataclass(eq=False)
 class Dual:
@@ -43,16 +46,33 @@ class Dual:
         kept = max(1, int((values > self.training.penalty.beta).sum()))
         self.directions = everything[order[:kept]]
 
-    def prove(self, seconds: float, room: float) -> None:
-        """Price every direction, up to `room` (relative) above the largest price seen; a larger one that comes up is noted."""
+    def prove(self, seconds: float, least: float) -> None:
+        """Price every direction, as exactly as a bound of `least` asks; a direction that shows it to be out of reach is noted."""
         from ..certify.pricing import largest_price  # here, because importing relumodel should not wait for it
 
-        beta, training = self.training.penalty.beta, self.training
-        enough = beta * max(1.0, self.price) * (1 + room)
-        found = largest_price(training.X, self.q, training.slope, training.penalty.norm, time_limit=seconds, target=enough)
+        training = self.training
+        found = largest_price(
+            training.X,
+            self.q,
+            training.slope,
+            training.penalty.norm,
+            time_limit=seconds,
+            target=self._highest(least),
+            beyond=False,
+        )
         self.see(found.direction[None])
         if found.exhaustive:
             self.proved = found.upper
+
+    def _highest(self, least: float) -> float:
+        """The highest price, nearly, with which the bound is still `least`; at least the price seen."""
+        loss, beta = self.training.loss, self.training.penalty.beta
+        low = beta * max(1.0, self.price)
+        high = 2 * low
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if global_bound(loss, self.q, middle, beta) >= least else (low, middle)
+        return low
 
     @property
     def price(self) -> float:

@@ -71,11 +71,13 @@ class Loop:
     solution: Solution | None = None
     dual: Dual | None = None
     starts: int = 0
+    proving: float = 0.0
     history: list[Round] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.training = Training.of(self.model, self.data)
         self.rng = np.random.default_rng(self.strategy.seed)
+        self.provable = self.training.penalty.beta > 0 and np.linalg.matrix_rank(self.training.X) <= PROVABLE
 
     def run(self, neurons: Neurons | None) -> str:
         """Start from the neurons given, or from random ones; the status at the end. `solution` and `dual` hold what was found."""
@@ -148,14 +150,19 @@ class Loop:
     def _confirm(self, dual: Dual, active: Matrix) -> None:
         """A gap that would end the loop is looked at again: by more starts, and by a proof where that is in reach."""
         assert self.solution is not None
-        gap, proof = self.strategy.gap, self.strategy.proof
-        if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= gap:
+        if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= self.strategy.gap:
             self._search(dual, self._near(active, CONFIRM * self.strategy.starts))
-            left = min(proof, self.deadline - time.perf_counter())
-            small = np.linalg.matrix_rank(self.training.X) <= PROVABLE and self.training.penalty.beta > 0
-            room = gap - relative_gap(self.solution.objective, dual.bound)
-            if small and left > 0 and room >= 0:
-                dual.prove(left, max(1e-9, 0.25 * room))
+            if relative_gap(self.solution.objective, dual.bound) <= self.strategy.gap:
+                self._prove(dual, self.strategy.gap)
+
+    def _prove(self, dual: Dual, gap: float) -> None:
+        """Try to prove the gap, in what is left of the time for proofs."""
+        assert self.solution is not None
+        left, started = min(self.strategy.seconds_of_proof - self.proving, self.deadline - time.perf_counter()), time.perf_counter()
+        if self.provable and left > 0:
+            objective = self.solution.objective
+            dual.prove(left, objective - gap * abs(objective))
+            self.proving += time.perf_counter() - started
 
     def _search(self, dual: Dual, *starts: Matrix) -> None:
         together = np.vstack(starts)

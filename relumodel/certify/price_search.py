@@ -45,10 +45,12 @@ class Searched:
     finished: bool
 
 
-def branch_and_bound(relaxation: Relaxation, point: Matrix, enough: float, tol: float, deadline: float) -> Searched:
+def branch_and_bound(
+    relaxation: Relaxation, point: Matrix, enough: float, tol: float, deadline: float, most: float = np.inf
+) -> Searched:
     """max F over the ball, until it is known within tol (relative) or to be at most `enough`, or the deadline has passed.
 
-    point : (r,) in the ball, the best known.  deadline : in seconds of `time.perf_counter`.
+    point : (r,) in the ball, the best known.  deadline : in seconds of `time.perf_counter`.  most : a point above ends the search.
     """
     f = relaxation.function
     lower = float(f.value(point[None])[0])
@@ -56,7 +58,7 @@ def branch_and_bound(relaxation: Relaxation, point: Matrix, enough: float, tol: 
     queue = deque([(cones, np.full(len(cones), np.inf))])
     closed, nodes = lower, 0
     while queue:
-        if time.perf_counter() > deadline:
+        if time.perf_counter() > deadline or lower > most:
             return Searched(lower, max([closed, *(float(bounds.max()) for _, bounds in queue)]), point, nodes, False)
         V, before = _take(queue)
         upper, weights, points = relaxation.bound(V, max(enough, lower + tol * abs(lower)))

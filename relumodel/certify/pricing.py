@@ -57,11 +57,13 @@ def largest_price(
     target: float | None = None,
     tol: float = 1e-9,
     seed: int = 0,
+    beyond: bool = True,
 ) -> Price:
     """max over |u| <= 1 of |sum_k nu_k sigma(x_k.u)|, sigma(t) = max(t, 0) + slope min(t, 0), over all directions u.
 
     X : (n, d), the bias column included.  nu : (n,).  norm : of u, "l2" or "l1".
     target : stop as soon as the maximum is known to be at most this much.  tol : relative accuracy otherwise.
+    beyond : go on when a direction has a larger price than the target; else that ends the search.
     time_limit : seconds, after which the bound is what has been proven by then.
 
     `upper` includes twice the sum of what was neglected: directions of X below rounding, rows merged as parallel, and
@@ -75,7 +77,8 @@ def largest_price(
     if of_x == 0 or of_nu == 0:
         return Price(0.0, 0.0, np.zeros(features.shape[1]), True, 0, "no direction has a price")
     small = reduced(features / of_x, weights / of_nu, slope, rotate=norm == "l2")
-    found = _searched(small.function, norm, max(enough / of_x / of_nu - 2 * small.error, small.error), tol, deadline, seed)
+    enough = max(enough / of_x / of_nu - 2 * small.error, small.error)
+    found = _searched(small.function, norm, enough, tol, deadline, seed, np.inf if beyond else enough)
     direction = found.point @ small.basis
     lower = abs(float(weights @ _sigma(features @ direction, slope)))
     upper = max(lower, (found.upper + 2 * small.error) * of_x * of_nu)
@@ -83,7 +86,7 @@ def largest_price(
     return Price(lower, upper, direction, found.finished, found.nodes, method)
 
 
-def _searched(f: PriceFunction, norm: str, enough: float, tol: float, deadline: float, seed: int) -> Searched:
+def _searched(f: PriceFunction, norm: str, enough: float, tol: float, deadline: float, seed: int, most: float) -> Searched:
     """The largest |F|: of F and of - F that one first whose ascents got higher, so that the other need only stay below it."""
     rank = len(f.c)
     if rank == 0:
@@ -98,7 +101,7 @@ def _searched(f: PriceFunction, norm: str, enough: float, tol: float, deadline: 
         if rank > MOST_DIMENSIONS:
             found = Searched(values[which], np.inf, starts[which], 0, False)
         else:
-            found = branch_and_bound(relaxations[which], starts[which], max(enough, best.lower), tol, until)
+            found = branch_and_bound(relaxations[which], starts[which], max(enough, best.lower), tol, until, most)
         upper = max(best.upper, min(found.upper, _crude(relaxations[which].function, norm)))
         better = found if found.lower > best.lower else best
         best = Searched(better.lower, upper, better.point, best.nodes + found.nodes, best.finished and found.finished)

@@ -21,8 +21,8 @@ class AdaptivePatterns(PatternStrategy):
     seed : of every random draw.  rounds : at most so many polish and price steps.
     width : neurons of the first descent.  starts : random starts of every pricing.
     max_patterns : at most so many in one convex program; the most promising are kept.
-    proof : seconds for the proof that the search missed no direction, tried on data of rank 8 or less once the gap is reached; 0
-        for none. With it the bound is "certified". A second is enough for rank 3 or 4.
+    proof : seconds, in all, for the proof that the search missed no direction, tried on data of rank 8 or less once the gap is
+        reached; 0 for none. With it the bound is "certified". None is a second, or a minute where `gap` is 1e-5 or less.
     With a perturbation (robust="crossing") rounds descend and polish, `gap` is the gain below which they stop, and the starts price
     the lower bound.
     For `Model.fit`; `Model.compile` has nothing to follow, and says so.
@@ -34,14 +34,20 @@ class AdaptivePatterns(PatternStrategy):
     width: int = 60
     starts: int = 1000
     max_patterns: int = 300
-    proof: float = 1.0
+    proof: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gap", number(self.gap, "gap", above=0))
         object.__setattr__(self, "seed", whole(self.seed, "seed"))
-        object.__setattr__(self, "proof", number(self.proof, "proof", low=0))
+        if self.proof is not None:
+            object.__setattr__(self, "proof", number(self.proof, "proof", low=0))
         for name in ("rounds", "width", "starts", "max_patterns"):
             object.__setattr__(self, name, whole(getattr(self, name), name, low=1))
+
+    @property
+    def seconds_of_proof(self) -> float:
+        """`proof`, or what None stands for."""
+        return self.proof if self.proof is not None else 60.0 if self.gap <= 1e-5 else 1.0
 
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         raise InputError(

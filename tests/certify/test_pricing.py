@@ -211,3 +211,14 @@ def test_what_the_training_bound_refuses():
         training_bound(rm.Model(rm.TwoLayer(rm.GatedReLU()), rm.Squared(), rm.WeightDecay(1)), X, y, y)
     with pytest.raises(rm.InputError, match="nu must hold one finite number"):
         training_bound(rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(1)), X, y, y[:1])
+
+
+def test_a_direction_above_the_target_may_end_the_search():
+    rng = np.random.default_rng(2)
+    X, nu = rng.standard_normal((30, 4)), rng.standard_normal(30)
+    best = largest_price(X, nu).lower
+    short = largest_price(X, nu, target=0.9 * best, beyond=False)
+    assert short.lower > 0.9 * best
+    assert not short.exhaustive
+    check(X, nu, 0.0, "l2", short)
+    assert largest_price(X, nu, target=1.1 * best, beyond=False).exhaustive
