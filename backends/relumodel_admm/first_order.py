@@ -132,7 +132,7 @@ class FirstOrder:
         multipliers of the cones."""
         program, tol = self.program, self.options.tol
         x = np.zeros(program.n_variables)
-        work = program.n_constraints * program.terms[0].map.X.shape[1]  # type: ignore[attr-defined]
+        work = program.n_constraints * samples(program).shape[1]
         for wanted in (math.inf, tol) if work <= QUICK else (math.inf,):
             proof = certify(program, x, None, wanted)
             look = Look(x, proof.multipliers, program.objective(x), 0.0, proof.bound)
