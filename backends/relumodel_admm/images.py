@@ -62,7 +62,7 @@ class Reader:
     """One term on U (C, P, d) and S = X U (C, P, n)."""
 
     def read(self, U: Any, S: Any) -> Any:
-        """K x, flat."""
+        """K x, flat, in memory of its own."""
         raise NotImplementedError
 
     def back(self, q: Any) -> tuple[Any, Any]:
@@ -143,7 +143,7 @@ class ReadBlocks(Reader):
     shape: tuple[int, int, int]
 
     def read(self, U: Any, S: Any) -> Any:
-        return array_namespace(U).reshape(U, (-1,))
+        return array_namespace(U).reshape(U, (-1,), copy=True)
 
     def back(self, q: Any) -> tuple[Any, Any]:
         return array_namespace(q).reshape(q, self.shape), None
@@ -227,7 +227,11 @@ class Images:
         on_u, on_s = None, None
         for reader, q in zip(self.readers, images, strict=True):
             u, s = reader.back(q)
-            on_u, on_s = _plus(on_u, u), _plus(on_s, s)
+            on_u = _plus(on_u, u)
+            if on_s is None:
+                on_s = s
+            elif s is not None:  # what a reader puts on S is its own
+                on_s += s
         xp = array_namespace(on_s)
         C, P, _ = self.shape
         out = xp.reshape(xp.reshape(on_s, (C * P, -1)) @ self.X, self.shape)
@@ -261,7 +265,7 @@ class SeparateImages:
         return self.maps[0].shape[1]
 
     def forward(self, x: Any) -> list[Any]:
-        return [K.forward(x) for K in self.maps]
+        return [1.0 * K.forward(x) for K in self.maps]  # some maps hand on x itself
 
     def adjoint(self, images: list[Any]) -> Any:
         return sum(K.adjoint(q) for K, q in zip(self.maps, images, strict=True))

@@ -103,7 +103,7 @@ class NormalSystem:
         self.inverse.weigh(weights)
 
     def solve(self, x: Any, images: list[Any], targets: list[Any]) -> tuple[Any, list[Any]]:
-        """x and its images moved towards the minimum. The residuals are made in place of `targets`."""
+        """x and its images moved towards the minimum, the images in place. The residuals are made in place of `targets`."""
         for t, image, weight in zip(targets, images, self.weights, strict=True):
             t -= image
             t *= weight
@@ -115,11 +115,14 @@ class NormalSystem:
             curvature = sum(w * (m @ m) for m, w in zip(moved, self.weights, strict=True))
             length = _ratio(slope, curvature)
             x = x + length * direction
-            images = [image + length * m for image, m in zip(images, moved, strict=True)]
+            for image, m in zip(images, moved, strict=True):
+                m *= length
+                image += m
             if step + 1 == self.steps:
                 break
-            pulled = [(weight * length) * m for m, weight in zip(moved, self.weights, strict=True)]
-            residual = residual - self.images.adjoint(pulled)
+            for m, weight in zip(moved, self.weights, strict=True):
+                m *= weight
+            residual = residual - self.images.adjoint(moved)
             ahead = self.inverse(residual)
             slope, before = residual @ ahead, slope
             direction = ahead + _ratio(slope, before) * direction
