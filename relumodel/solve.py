@@ -110,7 +110,7 @@ def _measured(
     """The best of the points (each with the relative loss that a sparser one may cost), repaired, with its bound."""
     candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
     best = min(candidates, key=program.objective, default=np.zeros(program.n_variables))
-    certificate = certify(program, best, duals, asked.tol)
+    certificate = certify(program, best, duals, asked.tol, _end_of_proof(asked))
     objective = program.objective(best)
     gap = relative_gap(objective, certificate.bound)
     return Solution(
@@ -129,6 +129,12 @@ def _measured(
         history=asked.history,
         message=raw.message,
     )
+
+
+def _end_of_proof(asked: Options) -> float:
+    """When proving the bound must end, on the clock of time.perf_counter()."""
+    left = asked.remaining()
+    return math.inf if left is None or asked.time_limit is None else time.perf_counter() + left + max(1.0, 0.1 * asked.time_limit)
 
 
 def _joined(attempts: list[Solution], tol: float) -> Solution:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..certify.neurons import Neurons
 from ..program.functions import SampleLoss
+from .interrupted import Interrupted
 from .training import Training
 
 Matrix = NDArray[np.float64]
@@ -41,6 +42,7 @@ def descend(training: Training, start: Neurons, iterations: int, rng: np.random.
     """The neurons at the end of a descent from `start` (m neurons, signs kept), never worse than it; zero neurons dropped.
 
     deadline : the value of time.perf_counter() at which it stops with what it has.
+    Raises `Interrupted` with the best so far after Ctrl-C.
     """
     from scipy.optimize import minimize  # here, because importing relumodel should not wait for it
 
@@ -48,29 +50,38 @@ def descend(training: Training, start: Neurons, iterations: int, rng: np.random.
         return start
 
     penalty = training.penalty
-    blocks = start.blocks
+    blocks, shape = start.blocks, penalty.unfold(start.blocks).shape
     for width in ROUNDED if _has_kink(training.loss) else (0.0,):
         z = penalty.unfold(blocks)
         z += NOISE * np.sqrt(np.mean(z * z)) * rng.standard_normal(z.shape)
-        value = _objective(training, start.signs, z.shape, width)
+        value = _objective(training, start.signs, shape, width)
 
         def watch(point: Matrix) -> None:
+            nonlocal blocks
+            blocks = penalty.fold(point.reshape(shape))
             if time.perf_counter() > deadline:
                 raise StopIteration
 
-        found = minimize(
-            value,
-            z.ravel(),
-            jac=True,
-            method="L-BFGS-B",
-            callback=watch,
-            options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-9},
-        )
-        blocks = penalty.fold(found.x.reshape(z.shape))
-    sizes = penalty.norms(blocks)
+        try:
+            found = minimize(
+                value,
+                z.ravel(),
+                jac=True,
+                method="L-BFGS-B",
+                callback=watch,
+                options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-9},
+            )
+        except KeyboardInterrupt:
+            raise Interrupted(_better(training, blocks, start)) from None
+        blocks = penalty.fold(found.x.reshape(shape))
+    return _better(training, blocks, start)
+
+
+def _better(training: Training, blocks: Matrix, start: Neurons) -> Neurons:
+    """The blocks as neurons, without those that are zero, or the start if that is better."""
+    sizes = training.penalty.norms(blocks)
     used = sizes > 1e-9 * sizes.max(initial=0.0)
-    found_neurons = training.neurons(blocks[used], start.signs[used])
-    return min(found_neurons, start, key=training.objective)
+    return min(training.neurons(blocks[used], start.signs[used]), start, key=training.objective)
 
 
 def _has_kink(loss: SampleLoss) -> bool:

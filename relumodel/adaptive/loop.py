@@ -30,6 +30,8 @@ from ..solution import Solution
 from .cells import Cells, cells_of
 from .descend import descend, random_start
 from .dual import Dual
+from .interrupted import Interrupted
+from .measured import measured
 from .merge import merged, spread
 from .price import prices
 from .result import Round
@@ -52,6 +54,9 @@ SAME, ENTER, APART, SMALL = 0.999, 80, 0.998, 0.03
 
 #: A pricing that would end the loop is repeated with this many times as many starts.
 CONFIRM = 4
+
+#: Seconds that the last search for a bound gets when the time is up, and the last proof.
+GRACE = 1.0
 
 #: The largest rank of X at which a proof is tried.
 PROVABLE = 8
@@ -86,9 +91,8 @@ class Loop:
                 start = random_start(self.training, self.strategy.width, self.rng)
                 neurons = descend(self.training, start, FIRST, self.rng, self.deadline)
             return self._rounds(neurons)
-        except KeyboardInterrupt:
-            if self.solution is None:
-                raise
+        except KeyboardInterrupt as stop:
+            self._salvage(stop.neurons if isinstance(stop, Interrupted) else neurons)
             return "interrupted"
 
     def _rounds(self, neurons: Neurons) -> str:
@@ -147,6 +151,23 @@ class Loop:
         over = np.abs(prices(self.training, fresh.directions, fresh.q)) > self.training.penalty.beta
         return spread(fresh.directions[over], APART, ENTER)
 
+    def _salvage(self, neurons: Neurons | None) -> None:
+        """A solution and a dual, in a moment, where Ctrl-C came before there were any."""
+        if self.solution is None:
+            if neurons is None:
+                neurons = self.training.neurons(np.zeros((0, self.training.X.shape[1])), np.zeros(0))
+            cells, index = cells_of(self.training.X, np.vstack([neurons.blocks, self._random(1)]), self.rng)
+            program = lower(self.model.network, self.model, self.data, cells)
+            now = time.perf_counter()
+            self.solution = measured(program, _point(program, neurons, index), self.options["tol"], now - self.started, now + GRACE)
+        if self.dual is None:
+            dual = Dual.at(self.training, self.solution.dual["loss"])
+            self.deadline = -np.inf  # the search gets its moment and no more
+            active = neurons_of(self.solution.network()).blocks
+            dual.see(active)
+            self._search(dual, active, self._near(active, self.strategy.starts))
+            self.dual = dual
+
     def _confirm(self, dual: Dual, active: Matrix) -> None:
         """A gap that would end the loop is looked at again: by more starts, and by a proof where that is in reach."""
         assert self.solution is not None
@@ -167,7 +188,7 @@ class Loop:
     def _search(self, dual: Dual, *starts: Matrix) -> None:
         together = np.vstack(starts)
         self.starts += len(together)
-        dual.search(together, self.deadline)
+        dual.search(together, max(self.deadline, time.perf_counter() + GRACE))
 
     def _grow(self, entering: Matrix) -> Neurons:
         """The network, nearly parallel neurons merged and small ones added along the entering directions, descended together."""

@@ -21,15 +21,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..certify.bound import certify, relative_gap
+from ..certify.bound import relative_gap
 from ..certify.neurons import Neurons, neurons_of
 from ..certify.worst_case import worst_case
 from ..data import Data
 from ..patterns.adaptive import AdaptivePatterns
 from ..perturbations import Ball
-from ..program.program import Program
 from ..solution import Solution
-from .loop import Loop
+from .interrupted import Interrupted
+from .loop import GRACE, Loop
+from .measured import measured
 from .result import Round
 from .robust_descend import descend, random_start
 from .robust_program import program_of
@@ -96,16 +97,16 @@ class RobustLoop:
             status = self._rounds(neurons)
             if status == "gap not reached" and self._small(len(self.best.signs)):
                 self._lower_bound()
-        except KeyboardInterrupt:
-            if not self.history:
-                raise
+        except KeyboardInterrupt as stop:
+            if isinstance(stop, Interrupted):
+                self._keep(stop.neurons)
             return "interrupted"
         return "optimal" if relative_gap(self.objective, self.bound) <= self.strategy.gap else status
 
     def solution(self) -> Solution:
         """The crossing program of the best neurons, measured at them."""
         program, point = program_of(self.model, self.data, self.training, self.best)
-        return _measured(program, point, self.options["tol"], time.perf_counter() - self.started)
+        return measured(program, point, self.options["tol"], time.perf_counter() - self.started, self._end_of_proof())
 
     def _rounds(self, neurons: Neurons | None) -> str:
         """Explore, or go on with neurons that still gain, and settle; why it ended."""
@@ -181,6 +182,10 @@ class RobustLoop:
                 return fewer
         return neurons
 
+    def _end_of_proof(self) -> float:
+        """When proving the bound of the last program must end."""
+        return max(self.deadline, time.perf_counter()) + GRACE
+
     def _until(self) -> float:
         """When a descent that starts now should end."""
         now = time.perf_counter()
@@ -208,23 +213,3 @@ class RobustLoop:
             price=self.price,
             elapsed=time.perf_counter() - self.started,
         )
-
-
-def _measured(program: Program, point: Matrix, tol: float, spent: float) -> Solution:
-    """A point that no backend solved for."""
-    certificate, objective = certify(program, point, None, tol), program.objective(point)
-    gap = relative_gap(objective, certificate.bound)
-    return Solution(
-        program=program,
-        status="optimal" if gap <= tol else "tolerance not reached",
-        objective=objective,
-        bound=certificate.bound,
-        gap=gap,
-        violation=program.violation(point),
-        point=point,
-        dual=certificate.multipliers,
-        iterations=None,
-        time=spent,
-        backend="descent",
-        tol=tol,
-    )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.neurons import Neurons
+from .interrupted import Interrupted
 from .robust_bound import Bound, bound
 from .robust_training import RobustTraining
 
@@ -43,31 +44,35 @@ def descend(training: RobustTraining, start: Neurons, steps: int, rate: float, d
 
     rate : the largest change of a factor in the first step, in units of what suits the data.
     deadline : the value of time.perf_counter() at which it ends; the steps shrink in time for it.
+    Raises `Interrupted` with the best so far after Ctrl-C.
     """
     penalty, X, signs = training.clean.penalty, training.X, start.signs
     z, best, lowest = penalty.unfold(start.blocks), start.blocks, np.inf
     shares = [(X @ start.blocks.T >= 0).astype(float) for _ in training.signs]
     mean, square = np.zeros_like(z), np.zeros_like(z)
     rate, started, done = rate * training.step, time.perf_counter(), 0.0
-    for step in range(1, SETTLE + steps + 1):
-        neurons = training.neurons(penalty.fold(z), signs)
-        sides = [bound(neurons, X, s, training.ball, e) for s, e in zip(training.signs, shares, strict=True)]
-        loss, rates = training.loss([side.value for side in sides])
-        value = loss + training.cost(neurons)
-        if value < lowest:
-            best, lowest = neurons.blocks, value
-        if done >= 1:
-            break
-        gradient = penalty.pull(z, _pulled(sides, rates)) + penalty.beta * z
-        for share, side in zip(shares, sides, strict=True):
-            share += REPLY * (side.reply - share)
-        mean += (1 - MEMORIES[0]) * (gradient - mean)
-        square += (1 - MEMORIES[1]) * (gradient * gradient - square)
-        done = max((step - SETTLE) / steps, (time.perf_counter() - started) / (deadline - started))
-        if step > SETTLE:
-            scale = np.sqrt(square / (1 - MEMORIES[1] ** step))
-            move = np.divide(mean / (1 - MEMORIES[0] ** step), scale, out=np.zeros_like(z), where=scale > 0)
-            z = z - 0.5 * rate * (1 + np.cos(np.pi * min(done, 1.0))) * move
+    try:
+        for step in range(1, SETTLE + steps + 1):
+            neurons = training.neurons(penalty.fold(z), signs)
+            sides = [bound(neurons, X, s, training.ball, e) for s, e in zip(training.signs, shares, strict=True)]
+            loss, rates = training.loss([side.value for side in sides])
+            value = loss + training.cost(neurons)
+            if value < lowest:
+                best, lowest = neurons.blocks, value
+            if done >= 1:
+                break
+            gradient = penalty.pull(z, _pulled(sides, rates)) + penalty.beta * z
+            for share, side in zip(shares, sides, strict=True):
+                share += REPLY * (side.reply - share)
+            mean += (1 - MEMORIES[0]) * (gradient - mean)
+            square += (1 - MEMORIES[1]) * (gradient * gradient - square)
+            done = max((step - SETTLE) / steps, (time.perf_counter() - started) / (deadline - started))
+            if step > SETTLE:
+                scale = np.sqrt(square / (1 - MEMORIES[1] ** step))
+                move = np.divide(mean / (1 - MEMORIES[0] ** step), scale, out=np.zeros_like(z), where=scale > 0)
+                z = z - 0.5 * rate * (1 + np.cos(np.pi * min(done, 1.0))) * move
+    except KeyboardInterrupt:
+        raise Interrupted(training.neurons(best, signs)) from None
     sizes = penalty.norms(best)
     used = sizes > 1e-9 * sizes.max(initial=0.0)
     return training.neurons(best[used], signs[used])

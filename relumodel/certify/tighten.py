@@ -6,6 +6,8 @@ In the 2-norm that is non-negative least squares; in the max-norm a small linear
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,11 @@ Vector = NDArray[np.float64]
 LARGE = 2e8
 
 
-def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[str, Vector], Vector]:
-    """Multipliers with the cones' part improved block by block, and what is then left to the penalty (never larger)."""
+def tighten(program: Program, q: dict[str, Vector], rest: Vector, deadline: float = np.inf) -> tuple[dict[str, Vector], Vector]:
+    """Multipliers with the cones' part improved block by block, and what is then left to the penalty (never larger).
+
+    deadline : on the clock of time.perf_counter(); blocks not reached by then stay as they are. Those that exceed beta most come first.
+    """
     cones = [(t, K) for t in program.terms if t.function.indicator and isinstance(K := _of_one_output(t.map), MaskedProduct)]
     if not cones:
         return q, rest
@@ -32,10 +37,13 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[
     n = K.X.shape[0]
     multipliers = q[term.name].reshape(-1, n).copy()
     left = rest.reshape(-1, d).copy()
-    over = np.flatnonzero(penalty.block_gauges(rest) > penalty.beta)
+    gauges = penalty.block_gauges(rest)
+    over = np.flatnonzero(gauges > penalty.beta)
     if len(over) * n * d > LARGE:
         return q, rest
-    for b in over:
+    for b in over[np.argsort(-gauges[over], kind="stable")]:
+        if time.perf_counter() > deadline:
+            break
         G = K.signs[b // P % C] * K.mask[b % P][:, None] * K.X
         loss_part = left[b] + G.T @ multipliers[b]  # rest = loss part - G' q
         alpha = fit(G, -loss_part, multipliers[b])

@@ -233,7 +233,7 @@ class Program:
 
         backend : a name from `rm.backends()`, an instance, or "auto".
         tol : the relative gap (objective - bound) / |objective| at which the status is "optimal".
-        time_limit : seconds, or None.
+        time_limit : seconds, or None. Proving the bound may take a tenth of it more, or a second.
         verbose : True shows a line with iteration, objective, bound, gap, violation and the time left, live on a terminal when
             tqdm is installed, and what came out; "solver" lets the solver print its own log instead.
         callback : called with a `Progress` where the backend allows it; returning True stops.

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 import data_strategies as ds
 import relumodel as rm
+from relumodel.adaptive import descend, dual, loop
 from relumodel.adaptive.dual import Dual
 from relumodel.adaptive.training import Training
 from relumodel.certify.global_bound import global_bound
@@ -179,3 +180,25 @@ def test_bad_arguments_are_refused(change) -> None:
     model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(1e-2))
     with pytest.raises((rm.InputError, rm.InputTypeError), match=next(iter(change))):
         model.fit(*xor(), **change)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call"), [(loop, "random_start", 1), (descend, "_loss", 20), (loop, "cells_of", 1), (dual, "search", 1)]
+)
+def test_ctrl_c_in_the_first_round_returns_the_best_so_far(module, name: str, call: int, monkeypatch) -> None:
+    work, calls = getattr(module, name), []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return work(*arguments, **options)
+
+    monkeypatch.setattr(module, name, interrupted)
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Squared(), rm.WeightDecay(1e-2))
+    X, y = xor()
+    result = model.fit(X, y, patterns=quick(proof=0))
+    assert result.status == "interrupted"
+    assert result.network.objective(model, X, y) == pytest.approx(result.objective, rel=1e-9)
+    assert result.bound <= result.objective <= 0.5 * np.mean(y * y) + 1e-12  # that of the zero network
+    assert result.starts > 0

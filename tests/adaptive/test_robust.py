@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import relumodel as rm
 from data_strategies import example, matrices, targets
-from relumodel.adaptive import robust
+from relumodel.adaptive import robust, robust_descend
 from relumodel.adaptive.robust_descend import descend, random_start
 from relumodel.adaptive.robust_program import program_of
 from relumodel.adaptive.robust_training import RobustTraining
@@ -185,6 +185,24 @@ def test_stopping(monkeypatch):
     assert result.status == "interrupted"
     assert seen == result.history
     assert len(seen) == 1
+
+
+def test_ctrl_c_in_the_first_round_returns_the_best_so_far(monkeypatch):
+    model = model_of()
+    X, y = product(model.loss)
+    work, calls = robust_descend.bound, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 60:
+            raise KeyboardInterrupt
+        return work(*arguments)
+
+    monkeypatch.setattr(robust_descend, "bound", interrupted)
+    result = model.fit(X, y, patterns=quick())
+    assert result.status == "interrupted"
+    assert result.objective < 1  # that of the zero network
+    assert result.network.objective(model, X, y) == pytest.approx(result.objective, rel=1e-9)
 
 
 def test_bad_input():

@@ -62,3 +62,15 @@ def test_gated_networks_have_nothing_to_tighten():
     program = model.compile([[1.0], [-1.0]], [1.0, 2.0], patterns=rm.EnumeratePatterns())
     q, rest = {"loss": np.array([1.0, 2.0])}, np.array([3.0, 4.0])
     assert tighten(program, q, rest) == (q, pytest.approx(rest))
+
+
+def test_a_deadline_leaves_the_blocks_as_they_are():
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Squared(), rm.WeightDecay(1e-3))
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 2)), rng.standard_normal(20)
+    program = model.compile(X, y, patterns=rm.SamplePatterns(5, seed=0))
+    q, rest = candidate(program, 5.0)
+    late, left = tighten(program, q, rest, deadline=-np.inf)
+    np.testing.assert_array_equal(late["cones"], q["cones"])
+    np.testing.assert_array_equal(left, rest)
+    assert not np.array_equal(tighten(program, q, rest)[1], rest)

@@ -1,0 +1,36 @@
+"""A point that no backend solved for, as a `Solution`."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..certify.bound import certify, relative_gap
+from ..program.program import Program
+from ..solution import Solution
+
+
+def measured(program: Program, point: NDArray[np.float64], tol: float, spent: float, deadline: float = np.inf) -> Solution:
+    """The point with its objective and the bound that its loss gradient proves.
+
+    spent : seconds that finding it took.  deadline : of the proof, on the clock of time.perf_counter().
+    """
+    started = time.perf_counter()
+    certificate, objective = certify(program, point, None, tol, deadline), program.objective(point)
+    gap = relative_gap(objective, certificate.bound)
+    return Solution(
+        program=program,
+        status="optimal" if gap <= tol else "tolerance not reached",
+        objective=objective,
+        bound=certificate.bound,
+        gap=gap,
+        violation=program.violation(point),
+        point=point,
+        dual=certificate.multipliers,
+        iterations=None,
+        time=spent + time.perf_counter() - started,
+        backend="descent",
+        tol=tol,
+    )
