@@ -32,6 +32,8 @@ class ClassLoss(Loss, abstract=True):
     """A loss of one output a class. y holds the labels, any two numbers or more that differ."""
 
     reads: ClassVar[str] = "classes"
+    #: False where phi is smooth
+    has_kink: ClassVar[bool] = True
 
     def value(self, z: Any, own: Any) -> Any:  # type: ignore[override]
         """phi of every sample, (n,)."""
@@ -103,6 +105,7 @@ class SoftmaxCrossEntropy(ClassLoss):
 
     formula: ClassVar[str] = "( log sum_j exp f_j - f_yk )({s})"
     likelihood: ClassVar[bool] = True
+    has_kink: ClassVar[bool] = False
 
     def value(self, z: Any, own: Any) -> Any:  # type: ignore[override]
         xp = array_namespace(z)

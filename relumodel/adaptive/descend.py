@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.neurons import Neurons
-from ..program.functions import SampleLoss
 from .interrupted import Interrupted
 from .training import Training
 
@@ -29,10 +28,11 @@ NOISE = 1e-2
 
 
 def random_start(training: Training, width: int, rng: np.random.Generator) -> Neurons:
-    """Gaussian neurons of alternating sign, at the scale (of a few) that suits the data best."""
+    """Gaussian neurons of alternating sign, for one output after another, at the scale (of a few) that suits the data best."""
     X = training.X
     blocks = rng.standard_normal((width, X.shape[1]))
-    signs = np.where(np.arange(width) % 2 == 0, 1.0, -1.0)
+    order = np.arange(width)
+    signs = training.serving(order // 2 % training.outputs, np.where(order % 2 == 0, 1.0, -1.0))
     typical = float(np.sqrt(np.mean((blocks @ X.T) ** 2))) or 1.0
     candidates = [training.neurons(blocks * (scale / typical), signs) for scale in (1.0, 0.3, 0.1, 0.03, 0.01)]
     return min(candidates, key=training.objective)
@@ -51,7 +51,7 @@ def descend(training: Training, start: Neurons, iterations: int, rng: np.random.
 
     penalty = training.penalty
     blocks, shape = start.blocks, penalty.unfold(start.blocks).shape
-    for width in ROUNDED if _has_kink(training.loss) else (0.0,):
+    for width in ROUNDED if training.loss.has_kink else (0.0,):
         z = penalty.unfold(blocks)
         z += NOISE * np.sqrt(np.mean(z * z)) * rng.standard_normal(z.shape)
         value = _objective(training, start.signs, shape, width)
@@ -84,12 +84,6 @@ def _better(training: Training, blocks: Matrix, start: Neurons) -> Neurons:
     return min(training.neurons(blocks[used], start.signs[used]), start, key=training.objective)
 
 
-def _has_kink(loss: SampleLoss) -> bool:
-    """phi has a kink exactly where its conjugate is straight."""
-    inside = loss.loss.clip(np.array([-0.5]))
-    return bool((loss.loss.conjugate_slopes(inside)[1] == 0).any())
-
-
 def _objective(training: Training, signs: Matrix, shape: tuple[int, ...], width: float) -> Callable[[Matrix], tuple[float, Matrix]]:
     """The objective and its gradient as functions of the flat factors."""
     X, slope, penalty = training.X, training.slope, training.penalty
@@ -97,19 +91,15 @@ def _objective(training: Training, signs: Matrix, shape: tuple[int, ...], width:
     def at(flat: Matrix) -> tuple[float, Matrix]:
         z = flat.reshape(shape)
         T = penalty.fold(z) @ X.T
-        mask = np.where(T >= 0, signs[:, None], slope * signs[:, None])
-        value, slopes = _loss(training.loss, np.einsum("jn,jn->n", mask, T), width)
-        gradient = penalty.pull(z, (mask * slopes) @ X) + penalty.beta * z
+        if signs.ndim == 1:
+            mask = np.where(T >= 0, signs[:, None], slope * signs[:, None])
+            value, slopes = training.loss.rounded(np.einsum("jn,jn->n", mask, T), width)
+            pulled = (mask * slopes) @ X
+        else:
+            active = np.where(T >= 0, 1.0, slope)
+            value, slopes = training.loss.rounded((signs.T @ (active * T)).reshape(-1), width)
+            pulled = (active * (signs @ slopes.reshape(signs.shape[1], -1))) @ X
+        gradient = penalty.pull(z, pulled) + penalty.beta * z
         return value + 0.5 * penalty.beta * float(flat @ flat), gradient.ravel()
 
     return at
-
-
-def _loss(loss: SampleLoss, prediction: Matrix, width: float) -> tuple[float, Matrix]:
-    """The loss, or its Moreau envelope, and the gradient in the prediction."""
-    s = loss.argument(prediction)
-    if width == 0:
-        return float(loss.weights @ loss.loss.value(s)), loss.weights * loss.sigma * loss.loss.slope(s)
-    near = loss.loss.prox(s, width)
-    value = loss.loss.value(near) + (s - near) ** 2 / (2 * width)
-    return float(loss.weights @ value), loss.weights * loss.sigma * (s - near) / width

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.global_bound import global_bound
-from .price import prices, search
+from .price import by_output, prices, search
 from .training import Training
 
 Matrix = NDArray[np.float64]
@@ -19,7 +20,7 @@ HALVINGS = 30
 
 @dataclass(eq=False)
 class Dual:
-    """q : (n,), in the domain of the loss's conjugate.  directions : (m, d) the largest prices seen, |b| = 1 in the penalty's norm.
+    """q : (n,), or (c n,) for c outputs, in the domain of the loss's conjugate.  directions : (m, d) the largest prices seen, |b| = 1 in the penalty's norm.
     proved : a proven upper bound on every price, or None.
     """
 
@@ -50,19 +51,23 @@ class Dual:
         """Price every direction, as exactly as a bound of `least` asks; a direction that shows it to be out of reach is noted."""
         from ..certify.pricing import largest_price  # here, because importing relumodel should not wait for it
 
-        training = self.training
-        found = largest_price(
-            training.X,
-            self.q,
-            training.slope,
-            training.penalty.norm,
-            time_limit=seconds,
-            target=self._highest(least),
-            beyond=False,
-        )
-        self.see(found.direction[None])
-        if found.exhaustive:
-            self.proved = found.upper
+        training, ends = self.training, time.perf_counter() + seconds
+        highest, upper = self._highest(least), 0.0
+        for q in by_output(training, self.q):
+            found = largest_price(
+                training.X,
+                q,
+                training.slope,
+                training.penalty.norm,
+                time_limit=max(ends - time.perf_counter(), 1e-3),
+                target=highest,
+                beyond=False,
+            )
+            self.see(found.direction[None])
+            if not found.exhaustive:
+                return
+            upper = max(upper, found.upper)
+        self.proved = upper
 
     def _highest(self, least: float) -> float:
         """The highest price, nearly, with which the bound is still `least`; at least the price seen."""

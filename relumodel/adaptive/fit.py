@@ -17,6 +17,7 @@ from ..data import Data, read
 from ..declared import number
 from ..errors import InputError, InputTypeError
 from ..lowering import lower
+from ..lowering.outputs import refuse_perturbed
 from ..lowering.robust import ball_of
 from ..networks import TwoLayer
 from ..patterns.adaptive import AdaptivePatterns
@@ -24,6 +25,7 @@ from ..patterns.of_network import PatternsOf
 from ..patterns.pattern_set import PatternStrategy
 from ..solution import Solution
 from ..threads import threads_for
+from .apart import fit_apart
 from .dual import Dual
 from .loop import Loop
 from .result import Fit, Round
@@ -55,8 +57,6 @@ def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: A
     if not isinstance(patterns, PatternStrategy):
         raise InputTypeError(f"patterns must say where patterns come from, e.g. rm.AdaptivePatterns(gap=1e-3); got {patterns!r}.")
     data = read(X, y, model.loss, sample_weight)
-    if data.outputs > 1 or data.classes is not None:
-        raise InputError("fit() trains one output; for several compile and solve, model.compile(X, y, patterns=...).solve().")
     adaptive = isinstance(patterns, AdaptivePatterns)
     given = None if adaptive and model.network.activation.unit_neurons else patterns  # None: one program, without patterns
     asked = _asked(given, *how)
@@ -70,9 +70,8 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
         raise InputTypeError(f"polish goes on with rm.AdaptivePatterns(...) from the network's own patterns; got {patterns!r}.")
     asked = _asked(patterns, *how)
     data = read(X, y, model.loss, sample_weight)
-    if data.outputs > 1 or data.classes is not None:
-        raise InputError("polish() is for one output; for several solve on the network's patterns, rm.PatternsOf(network).")
-    start = trained_neurons(network, model, data.X.shape[1])
+    refuse_perturbed(model, data)
+    start = trained_neurons(network, model, data)
     gates = start.gates is not None
     with threads_for(data.X.size):
         found = on_given(model, data, PatternsOf(network), asked) if gates else adapt(model, data, patterns, asked, start)
@@ -95,6 +94,7 @@ def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, st
             "A gated network has the gates it is given, and the program on them is exact: there is nothing to adapt. "
             "Fit with rm.SamplePatterns(50, seed=0) or other patterns, or use rm.ReLU()."
         )
+    refuse_perturbed(model, data)
     ball = ball_of(model, data, model.network.bias)
     if ball is not None:
         if model.robust != "crossing":
@@ -103,6 +103,8 @@ def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, st
             )
         robust = RobustLoop(model, data, ball, strategy, asked.options, asked.started, asked.deadline, asked.watch)
         return _robust(robust, start)
+    if data.outputs > 1 and data.classes is None:
+        return fit_apart(model, data, strategy, asked, start, lambda one, share, own: adapt(model, one, strategy, share, own))
     loop = Loop(model, data, strategy, asked.options, asked.started, asked.deadline, asked.watch)
     status = loop.run(start)
     assert loop.solution is not None
@@ -136,7 +138,7 @@ def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: 
         )
     # with a perturbation too: the worst case is at least the clean loss, so a bound on clean training holds
     training = Training.of(model, data)
-    q = solution.dual["loss"] if model.perturbation is None else training.loss.gradient(network(data.X))
+    q = solution.dual["loss"] if model.perturbation is None else training.loss.gradient(training.predictions(neurons_of(network)))
     dual = Dual.at(training, q)
     random = np.random.default_rng(0).standard_normal((AdaptivePatterns().starts, training.X.shape[1]))
     blocks = neurons_of(network).blocks

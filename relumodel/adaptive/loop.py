@@ -33,7 +33,7 @@ from .dual import Dual
 from .interrupted import Interrupted
 from .measured import measured
 from .merge import merged, spread
-from .price import prices
+from .price import dearest, prices
 from .result import Round
 from .training import Training
 
@@ -128,7 +128,7 @@ class Loop:
         cells = cells.take(slice(max(self.strategy.max_patterns, len(neurons.signs))))
         program = lower(self.model.network, self.model, self.data, cells)
         left = None if np.isinf(self.deadline) else max(self.deadline - time.perf_counter(), 1e-3)
-        start = _point(program, neurons, index)
+        start = point_of(program, neurons, index)
         solution = program.solve(time_limit=left, warm_start=start, **self.options)
         if best is None or solution.objective <= best.objective:
             self.solution = solution
@@ -194,11 +194,12 @@ class Loop:
         """The network, nearly parallel neurons merged and small ones added along the entering directions, descended together."""
         assert self.solution is not None
         network, penalty = merged(neurons_of(self.solution.network()), SAME), self.training.penalty
-        residual = self.training.loss.gradient(network.output(self.training.X))
+        residual = self.training.loss.gradient(self.training.predictions(network))
         sizes = penalty.norms(network.blocks)
         small = SMALL * float(np.median(sizes)) if len(sizes) else 1e-3
         blocks = entering * (small / np.maximum(penalty.norms(entering), 1e-300))[:, None]
-        signs = np.where(prices(self.training, blocks, residual) > 0, -1.0, 1.0)
+        price, output = dearest(self.training, blocks, residual)
+        signs = self.training.serving(output, np.where(price > 0, -1.0, 1.0))
         start = self.training.neurons(np.vstack([network.blocks, blocks]), np.concatenate([network.signs, signs]))
         return descend(self.training, start, LATER, self.rng, self.deadline)
 
@@ -231,14 +232,16 @@ class Loop:
 
 def _in_use(solution: Solution) -> Cells:
     """The cells of the blocks that are not zero."""
-    inverse: Any = solution.program.inverse
+    inverse: Any = getattr(solution.program.inverse, "one", solution.program.inverse)
     used = np.unique(np.flatnonzero(inverse.blocks(solution.point).any(axis=1)) % inverse.found.count)
     return Cells(inverse.found.D, inverse.found.witnesses).take(used)
 
 
-def _point(program: Program, neurons: Neurons, cell: NDArray[np.intp]) -> Matrix:
-    """The neurons as a point of the program on their cells; those of one sign in one cell add up."""
+def point_of(program: Program, neurons: Neurons, cell: NDArray[np.intp]) -> Matrix:
+    """The neurons as a point of the program on their cells; those of one output and sign in one cell add up."""
     blocks = np.zeros((program.n_variables // neurons.blocks.shape[1], neurons.blocks.shape[1]))
-    copy = np.where(neurons.signs > 0, 0, len(blocks) // 2)
-    np.add.at(blocks, copy + cell[: len(neurons.signs)], neurons.blocks)
+    signs = neurons.signs if neurons.signs.ndim == 2 else neurons.signs[:, None]
+    output = np.abs(signs).argmax(axis=1)
+    copy = 2 * output + (signs[np.arange(len(signs)), output] < 0)
+    np.add.at(blocks, copy * (len(blocks) // (2 * signs.shape[1])) + cell[: len(signs)], neurons.blocks)
     return blocks.reshape(-1)

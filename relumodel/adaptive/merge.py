@@ -30,7 +30,9 @@ def spread(directions: Matrix, cosine: float, count: int) -> Matrix:
 def _leaders(vectors: Matrix, signs: Matrix, cosine: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Greedy grouping in the order given: the leaders, and the number of the group that each vector is in."""
     units = unit_rows(vectors)
-    near = (units @ units.T >= cosine) & (signs[:, None] == signs)
+    near = units @ units.T >= cosine
+    for one in signs.T if signs.ndim == 2 else [signs]:
+        near &= one[:, None] == one
     group = np.full(len(vectors), -1)
     leaders: list[int] = []
     for j in range(len(vectors)):

@@ -34,9 +34,13 @@ NARROW, FINE, LEAST = (0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5), ((0.2, 40), (0.1, 
 def search(training: Training, q: Matrix, starts: Matrix, deadline: float = np.inf) -> Matrix:
     """Where the best ascents from `starts` (m, d), non-zero, lead: directions (k, d), |b| <= 1 in the penalty's norm.
 
-    q : (n,), the loss's multiplier.  deadline : on the clock of time.perf_counter().
+    q : (n,), the loss's multiplier, or (c n,) for c outputs, each of which is searched for.  deadline : on the clock of time.perf_counter().
     """
-    parts = [_annealed(training, q, starts[k :: len(WIDEST)], widest, deadline) for k, widest in enumerate(WIDEST)]
+    parts = [
+        _annealed(training, of_one, starts[k :: len(WIDEST)], widest, deadline)
+        for of_one in by_output(training, q)
+        for k, widest in enumerate(WIDEST)
+    ]
     return np.vstack([part for part in parts if len(part)])
 
 
@@ -65,10 +69,22 @@ def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float, dead
     return np.vstack(found)
 
 
+def by_output(training: Training, q: Matrix) -> Matrix:
+    """The multiplier of every output: (c, n)."""
+    return q.reshape(-1, len(training.X))
+
+
 def prices(training: Training, blocks: Matrix, q: Matrix) -> Matrix:
-    """q' sigma(X b) for every block b: (m,)."""
+    """q' sigma(X b) for every block b, of the output where it is largest in size: (m,)."""
+    return dearest(training, blocks, q)[0]
+
+
+def dearest(training: Training, blocks: Matrix, q: Matrix) -> tuple[Matrix, NDArray[np.intp]]:
+    """The prices of blocks, (m,), and the outputs in which they are those, (m,)."""
     T = blocks @ training.X.T
-    return np.where(T >= 0, T, training.slope * T) @ q
+    values = np.where(T >= 0, T, training.slope * T) @ by_output(training, q).T
+    output = np.abs(values).argmax(axis=1)
+    return values[np.arange(len(values)), output], output
 
 
 @dataclass(frozen=True, eq=False)

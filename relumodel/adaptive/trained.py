@@ -21,23 +21,27 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float64]
 
 
-def trained_neurons(network: Any, model: Model, features: int) -> Neurons:
-    """The neurons of `network`, computing the same function, for a model with `features` features.
+def trained_neurons(network: Any, model: Model, data: Data) -> Neurons:
+    """The neurons of `network`, computing the same function, for a model on data.
 
-    network : one of ours; a torch `Sequential(Linear, ReLU or LeakyReLU, Linear)` or a module of these three parts, one output;
-        a fitted scikit-learn MLPRegressor, or a binary MLPClassifier, with one hidden layer of "relu". A hidden bias is the last
-        row of the weights; an output bias c becomes a constant neuron sigma(0.x + 1) c. Both need a model with bias=True.
+    network : one of ours; a torch `Sequential(Linear, ReLU or LeakyReLU, Linear)` or a module of these three parts; a fitted
+        scikit-learn MLPRegressor or MLPClassifier with one hidden layer of "relu". Its outputs are those of the targets, classes in
+        the order of their labels. A hidden bias is the last row of the weights; an output bias c becomes a constant neuron
+        sigma(0.x + 1) c. Both need a model with bias=True. A neuron that serves several outputs counts once for each.
     Raises `InputError` or `InputTypeError` for anything else.
     """
-    layer = hidden_layer(network)
+    layer, features = hidden_layer(network), data.X.shape[1]
     if layer.inputs != features:
         raise InputError(f"The network takes {layer.inputs} features, but X has {features}.")
     if isinstance(network, Network):
-        activation, neurons, shift = network.activation, neurons_of(network), 0.0
+        activation, output, shift = network.activation, network.output_weights, np.zeros(network.n_outputs)
+        neurons = neurons_of(network)
     else:
         activation, output, shift = _of_torch(network) if _is_torch(network) else _of_sklearn(network)
-        blocks = layer.hidden_weights.T * np.abs(output)[:, None]
-        neurons = Neurons(np.ascontiguousarray(blocks), np.sign(output), activation.inactive)
+        neurons = neurons_of(Network(activation, layer.bias, layer.hidden_weights, output))
+    outputs = 1 if output.ndim == 1 else output.shape[1]
+    if outputs != data.outputs:
+        raise InputError(f"The network has {outputs} output{'s' * (outputs > 1)}; the loss and the targets ask for {data.outputs}.")
     if activation != model.network.activation:
         raise InputError(f"The network's activation is {activation}, the model's is {model.network.activation}; they must agree.")
     return _with_bias_of(model, layer, neurons, shift)
@@ -50,14 +54,15 @@ def network_of(neurons: Neurons, model: Model, data: Data) -> Network:
         activation=model.network.activation,
         bias=model.network.bias,
         hidden_weights=np.ascontiguousarray((neurons.blocks / sizes[:, None]).T),
-        output_weights=neurons.signs * sizes,
+        output_weights=(neurons.signs.T * sizes).T,
         gates=None if neurons.gates is None else np.ascontiguousarray(neurons.gates.T),
-        classifies=model.loss.reads == "margin",
+        classifies=model.loss.reads != "residual",
         feature_names=data.names,
+        classes=data.classes,
     )
 
 
-def _with_bias_of(model: Model, layer: HiddenLayer, neurons: Neurons, shift: float) -> Neurons:
+def _with_bias_of(model: Model, layer: HiddenLayer, neurons: Neurons, shift: Matrix) -> Neurons:
     """The neurons on the model's columns, with an output bias as one more of them."""
     blocks, signs, gates = neurons.blocks, neurons.signs, neurons.gates
     if gates is not None and layer.bias != model.network.bias:
@@ -68,13 +73,14 @@ def _with_bias_of(model: Model, layer: HiddenLayer, neurons: Neurons, shift: flo
         if blocks[:, -1].any():
             raise InputError("The network has a hidden bias but the model has none; declare the model's network with bias=True.")
         blocks = blocks[:, :-1]
-    if shift:
+    if shift.any():
         if not model.network.bias:
             raise InputError("The network has an output bias, which needs a model with bias=True to be carried by a neuron.")
-        constant = np.zeros((1, blocks.shape[1]))
-        constant[0, -1] = abs(shift)
-        blocks, signs = np.vstack([blocks, constant]), np.append(signs, np.sign(shift))
-    used = (signs != 0) & blocks.any(axis=1)
+        constant = np.zeros((len(shift), blocks.shape[1]))
+        constant[:, -1] = np.abs(shift)
+        blocks = np.vstack([blocks, constant])
+        signs = np.concatenate([signs, np.sign(shift) if signs.ndim == 1 else np.diag(np.sign(shift))])
+    used = ((signs != 0) if signs.ndim == 1 else signs.any(axis=1)) & blocks.any(axis=1)
     return Neurons(np.ascontiguousarray(blocks[used]), signs[used], neurons.slope, None if gates is None else gates[used])
 
 
@@ -83,8 +89,8 @@ def _is_torch(network: Any) -> bool:
     return torch is not None and isinstance(network, torch.nn.Module)
 
 
-def _of_torch(module: Any) -> tuple[Activation, Matrix, float]:
-    """Activation, output weights (m,) and output bias; the hidden layer has been checked."""
+def _of_torch(module: Any) -> tuple[Activation, Matrix, Matrix]:
+    """Activation, output weights (m,) or (m, c), and output biases (c,); the hidden layer has been checked."""
     torch = sys.modules["torch"]
     leaves = [part for part in module.modules() if not list(part.children())]
     linear = [part for part in leaves if isinstance(part, torch.nn.Linear)]
@@ -96,22 +102,21 @@ def _of_torch(module: Any) -> tuple[Activation, Matrix, float]:
             "two Linear layers. Functions called in forward() cannot be seen: write the activation as a module."
         )
     weight = linear[1].weight.detach().cpu().double().numpy()
-    bias = 0.0 if linear[1].bias is None else linear[1].bias.detach().cpu().double().numpy()
+    bias = np.zeros(len(weight)) if linear[1].bias is None else linear[1].bias.detach().cpu().double().numpy()
     slope = getattr(between[0], "negative_slope", None)
-    return (ReLU() if slope is None else LeakyReLU(slope)), _one_output(weight), float(np.sum(bias))
+    return (ReLU() if slope is None else LeakyReLU(slope)), _outputs(weight), bias
 
 
-def _of_sklearn(mlp: Any) -> tuple[Activation, Matrix, float]:
+def _of_sklearn(mlp: Any) -> tuple[Activation, Matrix, Matrix]:
     name = type(mlp).__name__
     if not hasattr(mlp, "coefs_"):
         raise InputTypeError(f"A network to polish is one of relumodel, a torch module or a scikit-learn MLP; got {name}.")
     if mlp.activation != "relu":
         raise InputError(f'The {name} to polish has activation="{mlp.activation}"; only "relu" is piecewise linear.')
     # a binary classifier's last step is the logistic function, of the score that a network of ours returns
-    return ReLU(), _one_output(mlp.coefs_[1].T), float(mlp.intercepts_[1][0])
+    return ReLU(), _outputs(mlp.coefs_[1].T), mlp.intercepts_[1]
 
 
-def _one_output(weight: Matrix) -> Matrix:
-    if weight.shape[0] != 1:
-        raise InputError(f"A network to polish has one output; this one has {weight.shape[0]}.")
-    return weight[0]
+def _outputs(weight: Matrix) -> Matrix:
+    """Weights (c, m) of the last layer as ours: (m, c), or (m,) for one output."""
+    return np.ascontiguousarray(weight[0] if len(weight) == 1 else weight.T)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..certify.neurons import Neurons
 from ..data import Data, with_bias
 from ..penalties import Penalty
+from ..program.class_loss import ClassSampleLoss, bound
 from ..program.functions import SampleLoss
 
 if TYPE_CHECKING:
@@ -29,18 +30,40 @@ class Training:
     """X : (n, d) with the bias column, if any.  slope : that of the activation's inactive side."""
 
     X: Matrix
-    loss: SampleLoss
+    loss: SampleLoss | ClassSampleLoss
     penalty: Penalty
     slope: float
 
     @classmethod
     def of(cls, model: Model, data: Data) -> Training:
         X = with_bias(data.X, model.network.bias)
-        return cls(X, SampleLoss.bind(model.loss, data.y, data.weights), model.penalty, model.network.activation.inactive)
+        return cls(X, bound(model.loss, data), model.penalty, model.network.activation.inactive)
+
+    @property
+    def outputs(self) -> int:
+        """How many there are."""
+        return self.loss.outputs
 
     def neurons(self, blocks: Matrix, signs: Matrix) -> Neurons:
         return Neurons(blocks, signs, self.slope)
 
     def objective(self, neurons: Neurons) -> float:
         cost = self.penalty.beta * float(self.penalty.norms(neurons.blocks).sum())
-        return float(self.loss.value(neurons.output(self.X))) + cost
+        return float(self.loss.value(self.predictions(neurons))) + cost
+
+    def predictions(self, neurons: Neurons) -> Matrix:
+        """What the loss reads: the outputs on X, one after another."""
+        return np.ascontiguousarray(neurons.output(self.X).T).reshape(-1)
+
+    def serving(self, outputs: NDArray[np.intp], signs: Matrix) -> Matrix:
+        """The `signs` of neurons that serve these outputs (m,) with these signs (m,), as `Neurons` has them."""
+        if not self.several:
+            return signs
+        out = np.zeros((len(signs), self.outputs))
+        out[np.arange(len(signs)), outputs] = signs
+        return out
+
+    @property
+    def several(self) -> bool:
+        """Whether predictions have columns."""
+        return self.outputs > 1

@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..program.class_loss import ClassSampleLoss
 from ..program.functions import SampleLoss
 from .bound import best_scale
 
 
-def global_bound(loss: SampleLoss, q: NDArray[np.float64], price: float, beta: float) -> float:
+def global_bound(loss: SampleLoss | ClassSampleLoss, q: NDArray[np.float64], price: float, beta: float) -> float:
     """The largest bound that multiples of q prove. q : (n,), in the domain (`project_dual`).  price : the largest |q' sigma(X b)| over |b| <= 1, or above."""
     limit = 1.0 if price <= beta else (1 - 1e-13) * beta / price
 

@@ -18,7 +18,8 @@ Matrix = NDArray[np.float64]
 class Neurons:
     """f(x) = sum_j signs_j sigma(x.b_j), x with the bias column, if any.
 
-    blocks : (m, d) the b_j = |a_j| u_j.  signs : (m,) those of a_j.  slope : that of sigma's inactive side.
+    blocks : (m, d) the b_j = |a_j| u_j.  slope : that of sigma's inactive side.
+    signs : (m,) those of a_j; for several outputs (m, c) with one entry +-1 a row, that of the output which the neuron serves.
     gates : (m, d) for fixed gates, else None.
     """
 
@@ -28,7 +29,7 @@ class Neurons:
     gates: Matrix | None = None
 
     def output(self, X: Matrix) -> Matrix:
-        """f at the rows of X (n, d): (n,)."""
+        """f at the rows of X (n, d): (n,), or (n, c)."""
         T = X @ self.blocks.T
         return (T * self._slopes(X, T)) @ self.signs
 
@@ -42,8 +43,14 @@ class Neurons:
 
 
 def neurons_of(network: Network) -> Neurons:
-    """The neurons of a two-layer network."""
+    """The neurons of a two-layer network; one that serves several outputs counts once for each."""
     a = network.output_weights
+    if a.ndim == 2:
+        j, r = np.nonzero(a)
+        signs = np.zeros((len(j), a.shape[1]))
+        signs[np.arange(len(j)), r] = np.sign(a[j, r])
+        gates = None if network.gates is None else np.ascontiguousarray(network.gates.T[j])
+        return Neurons(network.hidden_weights.T[j] * np.abs(a[j, r])[:, None], signs, network.activation.inactive, gates)
     return Neurons(
         blocks=np.ascontiguousarray((network.hidden_weights * np.abs(a)).T),
         signs=np.sign(a),

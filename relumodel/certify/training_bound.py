@@ -41,6 +41,8 @@ def training_bound(model: Model, X: Any, y: Any, nu: Any, *, time_limit: float |
     if not model.network.activation.self_gated:
         raise InputError("A gated network's program is exact: solution.bound is the bound on its training problem already.")
     data = read(X, y, model.loss)
+    if data.outputs > 1 or data.classes is not None:
+        raise InputError("training_bound is about one output; model.fit(X, y) has a bound for several, and proves it where it can.")
     loss = SampleLoss.bind(model.loss, data.y)
     nu = np.asarray(nu, dtype=np.float64)
     if nu.shape != (len(data.y),) or not np.isfinite(nu).all():

@@ -35,11 +35,7 @@ def with_outputs(model: Model, data: Data, one_output: Callable[[Model, Data], P
     c = data.outputs
     if data.classes is None and c == 1:
         return one_output(model, data)
-    if model.perturbation is not None:
-        raise InputError(
-            f"Training for the worst case over {model.perturbation} is for one output; the targets have {c}. Train one model an output, or "
-            "leave the perturbation out and see what the network keeps with network.certified(X, y, perturbation)."
-        )
+    refuse_perturbed(model, data)
     # maps, cones and penalty are those of one output; targets of zero stand for the loss, which is bound to all outputs below
     blank = Data(data.X, np.zeros(len(data.X)), data.names, data.weights)
     one = one_output(dataclasses.replace(model, loss=Squared(reduction=model.loss.reduction)), blank)
@@ -47,6 +43,15 @@ def with_outputs(model: Model, data: Data, one_output: Callable[[Model, Data], P
     variables = tuple(Variable(f"{v.name}_{r}", v.shape, r * one.n_variables + v.start) for r in range(c) for v in one.variables)
     inverse = OutputsInverse(one.inverse, model, c, data.classes)
     return Program(model, variables, terms, _guarantee(one, model, c), inverse)
+
+
+def refuse_perturbed(model: Model, data: Data) -> None:
+    """An error for several outputs with a perturbation."""
+    if model.perturbation is not None and data.outputs > 1:
+        raise InputError(
+            f"Training for the worst case over {model.perturbation} is for one output; the targets have {data.outputs}. Train one model an "
+            "output, or leave the perturbation out and see what the network keeps with network.certified(X, y, perturbation)."
+        )
 
 
 def _guarantee(one: Program, model: Model, c: int) -> Guarantee:

@@ -55,6 +55,20 @@ class ClassSampleLoss(Function):
     def _columns(self, z: Any) -> Any:
         return array_namespace(z).reshape(z, self.own.shape)
 
+    @property
+    def has_kink(self) -> bool:
+        """Whether phi has one."""
+        return self.loss.has_kink
+
+    def rounded(self, z: Any, width: float) -> tuple[float, Any]:
+        """As for `SampleLoss`."""
+        if width == 0:
+            return self.value(z), self.gradient(z)
+        Z = self._columns(z)
+        near = self.loss.prox(Z, self.own, width)
+        value = self.loss.value(near, self.own) + ((Z - near) ** 2).sum(axis=0) / (2 * width)
+        return float(self.weights @ value), (self.weights * (Z - near) / width).reshape(-1)
+
     def value(self, z: Any) -> Any:
         return (self.weights * self.loss.value(self._columns(z), self.own)).sum()
 

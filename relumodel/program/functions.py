@@ -86,6 +86,20 @@ class SampleLoss(Function):
         flat = self.sigma if self.loss.reads == "margin" else -self.tau
         return flat if self.outputs == 1 else np.ascontiguousarray(flat.reshape(self.outputs, -1).T)
 
+    @property
+    def has_kink(self) -> bool:
+        """Whether phi has a kink: exactly where its conjugate is straight."""
+        return bool((self.loss.conjugate_slopes(self.loss.clip(np.array([-0.5])))[1] == 0).any())
+
+    def rounded(self, z: Any, width: float) -> tuple[float, Any]:
+        """The value with phi replaced by its Moreau envelope of a width, or phi itself for 0, and a gradient in z."""
+        if width == 0:
+            return self.value(z), self.gradient(z)
+        s = self.argument(z)
+        near = self.loss.prox(s, width)
+        value = self.loss.value(near) + (s - near) ** 2 / (2 * width)
+        return float(self.weights @ value), self.weights * self.sigma * (s - near) / width
+
     def of_output(self, r: int) -> SampleLoss:
         """The part of output r."""
         n = len(self.weights) // self.outputs

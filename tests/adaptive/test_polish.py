@@ -25,7 +25,7 @@ def xor(n: int = 30) -> tuple[np.ndarray, np.ndarray]:
 
 def as_ours(network, model: rm.Model, X, y) -> rm.Network:
     data = read(X, y, model.loss)
-    return network_of(trained_neurons(network, model, X.shape[1]), model, data)
+    return network_of(trained_neurons(network, model, data), model, data)
 
 
 def torch_net(bias: bool = True, activation=None) -> torch.nn.Module:
@@ -91,10 +91,14 @@ def test_what_cannot_be_read_is_refused() -> None:
         (torch_net(), plain, "bias=True"),
         (torch_net(activation=torch.nn.Tanh()), MODEL, "Tanh"),
         (torch_net(activation=torch.nn.LeakyReLU(0.3)), MODEL, "activation"),
-        (torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)), MODEL, "one output"),
+        (
+            torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)),
+            MODEL,
+            "has 2 outputs; the loss and the targets ask for 1",
+        ),
         (torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1)), MODEL, "5 features"),
         (MLPClassifier(hidden_layer_sizes=(7,), activation="tanh", max_iter=5, random_state=0).fit(X, y), MODEL, "tanh"),
-        (MLPClassifier(hidden_layer_sizes=(7,), max_iter=5, random_state=0).fit(X, np.arange(len(X)) % 3), MODEL, "one output"),
+        (MLPClassifier(hidden_layer_sizes=(7,), max_iter=5, random_state=0).fit(X, np.arange(len(X)) % 3), MODEL, "has 3 outputs"),
         ("a network", MODEL, "two-layer network"),
     ]
     for network, model, message in cases:
