@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from .losses import Loss, positive, xlogx
+from .program.roots import settled
 from .program.rows import EXPONENTIAL, NONNEGATIVE, ZERO, ConicRows, Rows, empty
 
 Vector = NDArray[np.float64]
@@ -73,7 +74,7 @@ class MultiMargin(ClassLoss):
     def slope(self, z: Any, own: Any) -> Any:  # type: ignore[override]
         xp = array_namespace(z)
         raised = z + (1 - own)
-        classes = xp.reshape(xp.arange(z.shape[0]), (-1, 1))
+        classes = xp.reshape(xp.arange(z.shape[0], device=device(z)), (-1, 1))
         return xp.where(classes == xp.argmax(raised, axis=0), 1.0 + 0 * z, 0 * z) - own
 
     def prox(self, z: Any, own: Any, t: Any) -> Any:  # type: ignore[override]
@@ -123,12 +124,12 @@ class SoftmaxCrossEntropy(ClassLoss):
         # sum r = 1 lies between the m at which the largest r is 1, and that at which all are as large as it
         top = xp.max(shifted, axis=0)
         m = top - t
-        for _ in range(100):
+        for k in range(100):
             w = _omega(shifted - m + xp.log(t + 0 * m))
             total, slope = xp.sum(w, axis=0) / t, xp.sum(w / (1 + w), axis=0) / t
             step = (total - 1) / slope
             m = m + step
-            if bool(xp.all(abs(step) <= 0.1 * xp.finfo(m.dtype).eps ** 0.5)):  # the next step would be its square
+            if settled(abs(step) <= 0.1 * xp.finfo(m.dtype).eps ** 0.5, k):  # the next step would be its square
                 break
         r = _omega(shifted - m + xp.log(t + 0 * m)) / t
         return z - t * (r / xp.sum(r, axis=0) - own)
@@ -174,7 +175,7 @@ def onto_simplex(z: Any) -> Any:
     # an equal shift of all classes changes nothing, and keeps digits where z is large
     z = z - xp.max(z, axis=0)
     ordered = xp.sort(z, axis=0, descending=True)
-    count = xp.reshape(xp.astype(xp.arange(1, c + 1), z.dtype), (-1, 1))
+    count = xp.reshape(xp.astype(xp.arange(1, c + 1, device=device(z)), z.dtype), (-1, 1))
     levels = (xp.cumulative_sum(ordered, axis=0) - 1) / count
     m = xp.max(levels, axis=0)  # the level of the first k entries is largest at the k that stay positive
     out = positive(z - m)
@@ -185,10 +186,10 @@ def _omega(x: Any) -> Any:
     """The w > 0 with w + log w = x, elementwise (Wright's omega), by Newton's method on log w, which is convex and monotone."""
     xp = array_namespace(x)
     v = xp.where(x > 1, xp.log(xp.clip(x, 1.0, None)), x)  # exp v + v >= x on both sides
-    for _ in range(60):
+    for k in range(60):
         w = xp.exp(v)
         step = (w + v - x) / (1 + w)
         v = v - step
-        if bool(xp.all(abs(step) <= 0.1 * xp.finfo(v.dtype).eps ** 0.5)):
+        if settled(abs(step) <= 0.1 * xp.finfo(v.dtype).eps ** 0.5, k):
             break
     return xp.exp(v)

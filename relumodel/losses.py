@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from .declared import Declared, number
 from .errors import InputError
+from .program.roots import settled
 from .program.rows import EXPONENTIAL, NONNEGATIVE, ZERO, ConicRows, Rows, diagonal, empty
 
 Vector = NDArray[np.float64]
@@ -298,11 +299,11 @@ class Logistic(MarginLoss):
         """
         xp = array_namespace(s)
         p = xp.clip(0.0 * s, s, s + t)
-        for _ in range(100):
+        for k in range(100):
             slope = self.slope(p)
             step = (p + t * slope - s) / (1 - t * slope * (1 + slope))
             p = p - step
-            if bool(xp.all(abs(step) <= 4 * xp.finfo(p.dtype).eps * (1 + abs(p)))):
+            if settled(abs(step) <= 4 * xp.finfo(p.dtype).eps * (1 + abs(p)), k):
                 break
         return p
 
@@ -340,7 +341,7 @@ class Logistic(MarginLoss):
 
 def positive(s: Any) -> Any:
     """max(0, s), elementwise."""
-    return 0.5 * (s + abs(s))
+    return s.clip(0.0)
 
 
 def soft(s: Any, t: Any) -> Any:

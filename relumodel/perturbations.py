@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from .declared import Declared, number
 from .errors import InputError, InputTypeError
 from .losses import positive, soft
+from .program.roots import settled
 from .program.rows import NONNEGATIVE, SECOND_ORDER, ZERO, Rows, diagonal, empty
 
 Vector = NDArray[np.float64]
@@ -222,8 +223,8 @@ class L2(Perturbation):
         live = r > 0
         outside = self.gauge(Q, r) > t
         high = self.support(Q, r)
-        low, s = 0 * high, high
-        for _ in range(100):  # Newton on 1 / norm - 1, nearly linear in s (More & Sorensen 1983), kept inside its bracket
+        low, s, rounding = 0 * high, high, xp.finfo(high.dtype).eps
+        for k in range(100):  # Newton on 1 / norm - 1, nearly linear in s (More & Sorensen 1983), kept inside its bracket
             denominator = s[:, None] + t[:, None] * r * r
             safe = xp.where(denominator > 0, denominator, 1.0 + 0 * denominator)
             ratio = r * Q / safe
@@ -232,9 +233,9 @@ class L2(Perturbation):
             fall = xp.sum(ratio * ratio / safe, axis=-1)
             step = s + norm * norm * (norm - 1) / xp.where(fall > 0, fall, 1.0 + 0 * fall)
             step = xp.where((step >= low) & (step <= high), step, 0.5 * (low + high))
-            done = abs(step - s) <= 4e-16 * s
+            done = abs(step - s) <= 2 * rounding * s
             s = step
-            if bool(xp.all(done | ~outside)):
+            if settled(done | ~outside, k):
                 break
         denominator = s[:, None] + t[:, None] * r * r
         shrunk = Q * s[:, None] / xp.where(denominator > 0, denominator, 1.0 + 0 * denominator)

@@ -3,6 +3,7 @@
 import signal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -14,8 +15,24 @@ settings.load_profile("relumodel")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+NO_DEVICE = "no CUDA device is here"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `cuda` are skipped without a device."""
+    marked = [item for item in items if item.get_closest_marker("cuda")]
+    if marked:
+        import torch
+
+        for item in marked if not torch.cuda.is_available() else []:
+            item.add_marker(pytest.mark.skip(reason=NO_DEVICE))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """A line that says which of the independent readers of our files ran, and which are not installed."""
+    """A line that says which of the independent readers of our files ran, and which are not installed; one of CUDA tests that did not."""
+    skipped = sum(NO_DEVICE in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+    if skipped:
+        terminalreporter.write_line(f"CUDA: {skipped} tests did NOT run, {NO_DEVICE}", yellow=True)
     found: dict[str, set[str]] = {"passed": set(), "failed": set(), "skipped": set()}
     for outcome, readers in found.items():
         for report in terminalreporter.stats.get(outcome, []):

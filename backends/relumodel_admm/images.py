@@ -65,8 +65,8 @@ class Reader:
         """K x, flat, in memory of its own."""
         raise NotImplementedError
 
-    def back(self, q: Any) -> tuple[Any, Any]:
-        """K'q as what it puts on U and on S; None for nothing."""
+    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
+        """K'q added to what is on U and on S, None being nothing; what is on S may be changed in place."""
         raise NotImplementedError
 
     def pencil(self, out: Pencil) -> None:
@@ -85,9 +85,13 @@ class ReadPrediction(Reader):
         total = S[0, ...] - S[1, ...] if self.signs == (1.0, -1.0) else sum(s * S[c, ...] for c, s in enumerate(self.signs))
         return array_namespace(S).sum(total * self.mask, axis=0)
 
-    def back(self, q: Any) -> tuple[Any, Any]:
+    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
         once = q * self.mask
-        return None, array_namespace(once).stack([once if s == 1 else s * once for s in self.signs])
+        if on_s is None:
+            return on_u, array_namespace(once).stack([once if s == 1 else s * once for s in self.signs])
+        for c, s in enumerate(self.signs):
+            on_s[c, ...] += once if s == 1 else s * once
+        return on_u, on_s
 
     def pencil(self, out: Pencil) -> None:
         out.on_products(np.concatenate([s * self.mask for s in self.signs]))
@@ -104,10 +108,10 @@ class ReadOutputs(Reader):
         C = len(self.one.signs)
         return array_namespace(S).concat([self.one.read(U, S[r * C : (r + 1) * C, ...]) for r in range(self.outputs)])
 
-    def back(self, q: Any) -> tuple[Any, Any]:
+    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
         xp = array_namespace(q)
         parts = xp.reshape(q, (self.outputs, -1))
-        return None, xp.concat([self.one.back(parts[r, :])[1] for r in range(self.outputs)])
+        return on_u, _plus(on_s, xp.concat([self.one.back(parts[r, :], None, None)[1] for r in range(self.outputs)]))
 
     def pencil(self, out: Pencil) -> None:
         B = len(out.A0) // self.outputs
@@ -127,8 +131,8 @@ class ReadSides(Reader):
     def read(self, U: Any, S: Any) -> Any:
         return array_namespace(S).reshape(S * self.side, (-1,))
 
-    def back(self, q: Any) -> tuple[Any, Any]:
-        return None, array_namespace(q).reshape(q, self.shape) * self.side
+    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
+        return on_u, _plus(on_s, array_namespace(q).reshape(q, self.shape) * self.side)
 
     def pencil(self, out: Pencil) -> None:
         C = self.shape[0]
@@ -145,8 +149,9 @@ class ReadBlocks(Reader):
     def read(self, U: Any, S: Any) -> Any:
         return array_namespace(U).reshape(U, (-1,), copy=True)
 
-    def back(self, q: Any) -> tuple[Any, Any]:
-        return array_namespace(q).reshape(q, self.shape), None
+    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
+        own = array_namespace(q).reshape(q, self.shape)
+        return (own if on_u is None else on_u + own), on_s
 
     def pencil(self, out: Pencil) -> None:
         out.A0 += np.eye(len(out.A0))
@@ -165,10 +170,11 @@ class ReadSampleWeights(Reader):
         total = sum(s * U[c, ...] for c, s in enumerate(self.prediction.signs))
         return xp.concat([self.prediction.read(U, S), xp.reshape(self.slopes.T @ total, (-1,))])
 
-    def back(self, q: Any) -> tuple[Any, Any]:
+    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
         xp = array_namespace(q)
         G = self.slopes @ xp.reshape(q[self.n :], (self.slopes.shape[1], -1))
-        return xp.stack([s * G for s in self.prediction.signs]), self.prediction.back(q[: self.n])[1]
+        on_u = _plus(on_u, xp.stack([s * G for s in self.prediction.signs]))
+        return self.prediction.back(q[: self.n], on_u, on_s)
 
     def pencil(self, out: Pencil) -> None:
         self.prediction.pencil(out)
@@ -185,11 +191,11 @@ class ReadStacked(Reader):
     def read(self, U: Any, S: Any) -> Any:
         return array_namespace(U).concat([reader.read(U, S) for reader in self.readers])
 
-    def back(self, q: Any) -> tuple[Any, Any]:
-        on_u, on_s, start = None, None, 0
+    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
+        start = 0
         for reader, size in zip(self.readers, self.sizes, strict=True):
-            u, s = reader.back(q[start : start + size])
-            on_u, on_s, start = _plus(on_u, u), _plus(on_s, s), start + size
+            on_u, on_s = reader.back(q[start : start + size], on_u, on_s)
+            start += size
         return on_u, on_s
 
     def pencil(self, out: Pencil) -> None:
@@ -198,7 +204,10 @@ class ReadStacked(Reader):
 
 
 def _plus(a: Any, b: Any) -> Any:
-    return b if a is None else a if b is None else a + b
+    """a + b, in the place of b; b where there is no a."""
+    if a is not None:
+        b += a
+    return b
 
 
 @dataclass(eq=False)
@@ -225,13 +234,8 @@ class Images:
 
     def adjoint(self, images: list[Any]) -> Any:
         on_u, on_s = None, None
-        for reader, q in zip(self.readers, images, strict=True):
-            u, s = reader.back(q)
-            on_u = _plus(on_u, u)
-            if on_s is None:
-                on_s = s
-            elif s is not None:  # what a reader puts on S is its own
-                on_s += s
+        for reader, q in zip(self.readers[::-1], images[::-1], strict=True):  # cones first: what the loss adds to them is cheap
+            on_u, on_s = reader.back(q, on_u, on_s)
         xp = array_namespace(on_s)
         C, P, _ = self.shape
         out = xp.reshape(xp.reshape(on_s, (C * P, -1)) @ self.X, self.shape)

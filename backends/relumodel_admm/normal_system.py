@@ -16,6 +16,8 @@ import scipy.linalg
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from relumodel.program.roots import on_host
+
 from .cast import Arrays
 from .images import Images, Pencil, SeparateImages
 
@@ -130,7 +132,9 @@ class NormalSystem:
 
 
 def _ratio(above: Any, below: Any) -> Any:
-    """Their quotient where both are positive, else 0: no step. Not asked about, which would wait for a device."""
+    """Their quotient where both are positive, else 0: no step. A device is not asked, which would mean to wait for it."""
+    if on_host(above):
+        return above / below if above > 0 and below > 0 else 0.0
     xp = array_namespace(above)
     sound = (above > 0) & (below > 0)
     return xp.where(sound, above, 0 * above) / xp.where(sound, below, 1 + 0 * below)

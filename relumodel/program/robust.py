@@ -11,6 +11,7 @@ RobustCones on (S, U): the indicator of  s_bk >= h(u_b)  for all k, block by blo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +36,7 @@ class RobustLoss(Function):
     ball: Ball
     group: NDArray[np.intp]
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """The number of groups."""
         return int(self.group.max()) + 1

@@ -9,8 +9,9 @@ from reference import optimum
 from relumodel import backend as registry
 from relumodel.solution import Solution
 
-#: but the one for polynomial networks alone
-AVAILABLE = [info.name for info in rm.backends() if info.available and info.name != "descent"]
+#: but the one for polynomial networks alone, and the one that does the iterations of admm elsewhere
+OTHERS = ("descent", "torch")
+AVAILABLE = [info.name for info in rm.backends() if info.available and info.name not in OTHERS]
 BIASED = [rm.TwoLayer(rm.ReLU(), True), rm.TwoLayer(rm.LeakyReLU(0.2), False), rm.TwoLayer(rm.GatedReLU(), True)]
 #: every loss with every penalty on every activation, reductions in turn
 CHOSEN = [m for m in MODELS if m.network in BIASED and (m.loss.reduction == "mean") == (BIASED.index(m.network) != 1)]
@@ -19,7 +20,7 @@ PATTERNS = rm.SamplePatterns(4, seed=1)
 
 def able(program):
     """The names of the backends that have the program's cones."""
-    return registry.able(program)
+    return [name for name in registry.able(program) if name != "torch"]
 
 
 def solved(program, name, **options) -> Solution:

@@ -1,0 +1,1 @@
+"""The first-order engine of relumodel on torch tensors: backend "torch"."""
