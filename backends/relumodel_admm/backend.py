@@ -21,8 +21,9 @@ from .pricing import part, price
 from .scaled import Scaled, scaled, unknown_term
 from .working_set import Answer, WorkingSet
 
-#: The interior point is asked for this share of the gap; the rest is for the repair of the point and for dropped blocks.
-SHARE = 0.2
+#: The interior point is asked for a gap of the tolerance less REPAIR, which is for the repair of the point and for dropped blocks,
+#: within these shares of it.
+REPAIR, SHARES = 5e-6, (0.2, 0.8)
 
 #: Operations of one interior-point iteration beyond which ADMM is the method: some twenty such iterations take minutes.
 HEAVY = 3e11
@@ -126,10 +127,14 @@ def _interior(problem: Program, options: Options) -> RawSolution:
             return options.report(k, f0 * m.objective, f0 * m.bound, gap=m.gap, violation=m.violation)
 
         limit = int(options.extra.get("max_iter", 200))
-        answer = WorkingSet(units, gram, SHARE * options.tol, limit, watch).solve()
+        answer = WorkingSet(units, gram, _wanted(options.tol), limit, watch).solve()
     status = "solved" if answer.solved else options.stopped or "inaccurate"
     dual = units.dual(answer.q, answer.multipliers)
     return RawSolution(status, units.point(answer.u), dual, units.f0 * answer.objective, answer.iterations, _message(units, answer))
+
+
+def _wanted(tol: float) -> float:
+    return float(np.clip(tol - REPAIR, SHARES[0] * tol, SHARES[1] * tol))
 
 
 def _message(units: Scaled, answer: Answer) -> str:

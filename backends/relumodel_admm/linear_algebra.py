@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri, spotrf, spotrs
 
 from .scaled import Blocks
 
@@ -37,7 +37,12 @@ class Gram:
         self.XT = np.ascontiguousarray(X.T)
         n, d = X.shape
         self.lower = np.tril_indices(d)
-        self.pairs = X[:, self.lower[0]] * X[:, self.lower[1]] if 4 * n * d * (d + 1) <= memory else None
+        self.pairs = None
+        if 4 * n * d * (d + 1) <= memory:
+            self.pairs = np.empty((n, d * (d + 1) // 2))
+            for j in range(d):
+                at = j * (j + 1) // 2
+                np.multiply(X[:, : j + 1], X[:, j : j + 1], out=self.pairs[:, at : at + j + 1])
 
     def weighted(self, weights: Matrix) -> Stack:
         """(B, d, d) for weights (B, n), lower triangles only."""
@@ -92,7 +97,7 @@ class Coupling:
     def _wide(self) -> None:
         """S, piece by piece."""
         n, d = self.X.shape
-        S = np.zeros((n, n))
+        S = np.zeros((n, n), dtype=self.kind)
         step = max(1, PIECE // (8 * n * d))
         roots, XT, masks = (v.astype(self.kind, copy=False) for v in (self.roots, self.XT, self.masks))
         for at in range(0, len(roots), step):
@@ -131,7 +136,8 @@ class Coupling:
     def schur(self, r: Vector) -> Vector:
         """S^-1 r."""
         if not self.tall:
-            return dpotrs(self.factor, r, lower=1)[0]
+            solve = dpotrs if self.factor.dtype == np.float64 else spotrs
+            return solve(self.factor, r, lower=1)[0].astype(np.float64, copy=False)
         root = np.sqrt(self.E)
         scaled = r / root
         return (scaled - self.A.T @ dpotrs(self.factor, self.A @ scaled, lower=1)[0]) / root
@@ -169,7 +175,8 @@ def _lower(R: Matrix) -> Matrix:
 
 def _cholesky(S: Matrix) -> Matrix:
     """The lower factor, in place. Raises LinAlgError."""
-    factor, info = dpotrf(S.T, lower=1, overwrite_a=1, clean=0)
+    factorise = dpotrf if S.dtype == np.float64 else spotrf
+    factor, info = factorise(S.T, lower=1, overwrite_a=1, clean=0)
     if info:
         raise np.linalg.LinAlgError("the coupling matrix is not positive definite")
     return factor
