@@ -19,10 +19,11 @@ from ..errors import InputError, InputTypeError
 from ..lowering import lower
 from ..lowering.outputs import refuse_perturbed
 from ..lowering.robust import ball_of
-from ..networks import TwoLayer
+from ..networks import ParallelThreeLayer, TwoLayer
 from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.of_network import PatternsOf
 from ..patterns.pattern_set import PatternStrategy
+from ..recovery.three_layer_network import ThreeLayerNetwork
 from ..solution import Solution
 from ..threads import threads_for
 from .apart import fit_apart
@@ -30,6 +31,7 @@ from .dual import Dual
 from .loop import Loop
 from .result import Fit, Round
 from .robust import RobustLoop
+from .three_layer import fit_three_layer
 from .trained import network_of, trained_neurons
 from .training import Training
 
@@ -71,6 +73,8 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     asked = _asked(patterns, *how)
     data = read(X, y, model.loss, sample_weight)
     refuse_perturbed(model, data)
+    if isinstance(model.network, ParallelThreeLayer):
+        return _polished_three_layers(network, model, data, patterns, asked)
     start = trained_neurons(network, model, data)
     gates = start.gates is not None
     with threads_for(data.X.size):
@@ -83,11 +87,27 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     return found
 
 
+def _polished_three_layers(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: Asked) -> Fit:
+    """The three-layer loop from a network, which is returned where nothing better was found."""
+    if not isinstance(network, ThreeLayerNetwork):
+        raise InputTypeError(
+            f"A three-layer network to polish is an rm.ThreeLayerNetwork, made by hand as ThreeLayerNetwork(bias, W1, w2, w3); got {network!r}."
+        )
+    before = network.objective(model, data.X, data.y, data.weights)
+    with threads_for(data.X.size):
+        found = fit_three_layer(model, data, patterns, asked, network)
+    if before < found.objective:
+        return dataclasses.replace(found, network=network, objective=before, gap=relative_gap(before, found.bound))
+    return found
+
+
 def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, start: Neurons | None = None) -> Fit:
     """The adaptive loop, from the neurons `start` if there are any."""
+    if isinstance(model.network, ParallelThreeLayer):
+        return fit_three_layer(model, data, strategy, asked, None)
     if not isinstance(model.network, TwoLayer):
         raise InputError(
-            f"AdaptivePatterns train rm.TwoLayer networks; fit {type(model.network).__name__} with patterns=rm.SamplePatterns(50, seed=0)."
+            f"AdaptivePatterns train rm.TwoLayer and rm.ParallelThreeLayer networks; fit {type(model.network).__name__} with patterns=rm.SamplePatterns(50, seed=0)."
         )
     if not model.network.activation.self_gated:
         raise InputError(

@@ -159,7 +159,9 @@ class Loop:
             cells, index = cells_of(self.training.X, np.vstack([neurons.blocks, self._random(1)]), self.rng)
             program = lower(self.model.network, self.model, self.data, cells)
             now = time.perf_counter()
-            self.solution = measured(program, point_of(program, neurons, index), self.options["tol"], now - self.started, now + GRACE)
+            self.solution = measured(
+                program, point_of(program, neurons, index), self.options["tol"], now - self.started, now + GRACE
+            )
         if self.dual is None:
             dual = Dual.at(self.training, self.solution.dual["loss"])
             self.deadline = -np.inf  # the search gets its moment and no more

@@ -77,21 +77,8 @@ class ThreeLayerInverse:
     def network(self, x: Matrix) -> ThreeLayerNetwork:
         """One sub-network for every one whose blocks are not all zero."""
         G, m, d = self.found.directions.shape
-        blocks = x.reshape(2 * G, m, d)
-        norms = np.linalg.norm(blocks, axis=2)
-        total = norms.sum(axis=1)
-        used = np.flatnonzero(total > 0)
-        roots, root = np.sqrt(norms[used]), np.sqrt(total[used])
-        scale = roots * root[:, None]
-        columns = np.divide(blocks[used], scale[:, :, None], out=np.zeros((len(used), m, d)), where=scale[:, :, None] > 0)
-        return ThreeLayerNetwork(
-            bias=self.model.network.bias,
-            hidden_weights=np.ascontiguousarray(columns.transpose(0, 2, 1)),
-            second_weights=self.found.signs[used % G] * roots,
-            output_weights=np.where(used < G, 1.0, -1.0) * root,
-            classifies=self.model.loss.reads == "margin",
-            feature_names=self.feature_names,
-        )
+        signs = np.repeat([1.0, -1.0], G)
+        return network_of_blocks(self.model, x.reshape(2 * G, m, d), np.tile(self.found.signs, (2, 1)), signs, self.feature_names)
 
     def reweighted(self, model: Model) -> ThreeLayerInverse:
         return dataclasses.replace(self, model=model)
@@ -100,3 +87,29 @@ class ThreeLayerInverse:
         n, d = self.X.shape
         bias = " with the ones column" if self.model.network.bias else ""
         return [("data", f"{n} samples, {d} features{bias}"), ("patterns", self.found.origin)]
+
+
+def network_of_blocks(
+    model: Model,
+    blocks: Matrix,
+    inner: Matrix,
+    outer: Matrix,
+    feature_names: tuple[str, ...] | None,
+    classes: Matrix | None = None,
+) -> ThreeLayerNetwork:
+    """The sub-networks of blocks (B, m, d) that are not zero, with the signs of the second layer (B, m) and the third, (B,) or (B, c)."""
+    norms = np.linalg.norm(blocks, axis=2)
+    total = norms.sum(axis=1)
+    used = np.flatnonzero(total > 0)
+    roots, root = np.sqrt(norms[used]), np.sqrt(total[used])
+    scale = (roots * root[:, None])[:, :, None]
+    columns = np.divide(blocks[used], scale, out=np.zeros((len(used), *blocks.shape[1:])), where=scale > 0)
+    return ThreeLayerNetwork(
+        bias=model.network.bias,
+        hidden_weights=np.ascontiguousarray(columns.transpose(0, 2, 1)),
+        second_weights=inner[used] * roots,
+        output_weights=(outer[used].T * root).T,
+        classifies=model.loss.reads != "residual",
+        feature_names=feature_names,
+        classes=classes,
+    )

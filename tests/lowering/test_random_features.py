@@ -91,7 +91,9 @@ def test_fitting_gives_a_bound_on_two_layer_training():
     X, y = example(model, n=12)
     fitted = model.fit(X, y, patterns=rm.SamplePatterns(20))
     assert 0 < fitted.bound <= fitted.objective == fitted.solution.objective
-    with pytest.raises(rm.InputError, match=r"AdaptivePatterns train rm.TwoLayer networks; fit RandomFeatures with"):
+    with pytest.raises(
+        rm.InputError, match=r"AdaptivePatterns train rm.TwoLayer and rm.ParallelThreeLayer networks; fit RandomFeatures with"
+    ):
         model.fit(X, y)
 
 
