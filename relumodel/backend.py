@@ -37,9 +37,11 @@ from numpy.typing import NDArray
 from .certify import certify, relative_gap
 from .conic.form import ConicForm
 from .errors import BackendError, InputError, InputTypeError, MissingPackageError, RelumodelError
+from .program.ball_loss import BallLoss
 from .program.maps import Repeated
 from .program.program import Program
 from .program.rows import CONE_KINDS
+from .program.semidefinite import packed_size
 
 __all__ = [
     "Backend",
@@ -55,6 +57,7 @@ __all__ = [
     "certify",
     "find",
     "joint",
+    "many_matrices",
     "package_missing",
     "refuse_time_limit",
     "register",
@@ -67,6 +70,10 @@ Vector = NDArray[np.float64]
 
 #: What a backend may be able to take.
 CAPABILITIES = (*CONE_KINDS, "quadratic")
+
+#: Entries of the triangle of a matrix to the third, over all matrices, beyond which `many_matrices`: 40 samples of 20 features have
+#: 6e8 and take Clarabel minutes, 40 of 10 features 2e7 and 0.7 s.
+MATRICES = 2e8
 
 #: The words a backend reports with; relumodel's own status rests on the gap it measures itself.
 RAW_STATUSES = (
@@ -316,8 +323,16 @@ def declined(backend: Backend, program: Program) -> str | None:
     return None if probe is None else probe(program)
 
 
+def many_matrices(program: Program) -> bool:
+    """Whether the robust program of a polynomial network has more, or larger, matrices than an interior point handles in a minute."""
+    loss = program.term("loss").function
+    return isinstance(loss, BallLoss) and len(loss.samples) * packed_size(loss.p + 1) ** 3 > MATRICES
+
+
 def reluctant(backend: Backend, program: Program, tol: float) -> bool:
-    """Whether a backend would rather leave a program to another one."""
+    """Whether a backend would rather leave a program to another one; conic solvers leave large matrices."""
+    if "semidefinite" in backend.supports and not hasattr(backend, "reluctant") and many_matrices(program):
+        return True
     probe = getattr(backend, "reluctant", None)
     return probe is not None and bool(probe(program, tol))
 

@@ -26,7 +26,7 @@ from .solution import Solution
 Vector = NDArray[np.float64]
 
 #: backend="auto" takes the first of these that is installed and can take the program, and the next when that one misses the gap.
-AUTO = ("admm", "clarabel", "scs", "ecos", "highs", "cvxpy")
+AUTO = ("admm", "clarabel", "scs", "ecos", "highs", "cvxpy", "descent")
 
 
 def solve(
@@ -52,7 +52,9 @@ def solve(
     solvers = choose(program, backend, tol)
     registry.check_extra(solvers[0], options)
     attempts: list[Solution] = []
-    for solver in solvers[:1] if options else solvers[:2]:
+    # options are one backend's own; a second one would not end where an interior point has too many matrices
+    alone = bool(options) or registry.many_matrices(program)
+    for solver in solvers[: 1 if alone else 2]:
         if verbose:
             print(f"relumodel: {program!r}, backend {solver.name}", flush=True)
         with progress_line(bool(verbose) and not log) as line:

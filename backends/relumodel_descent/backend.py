@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.backend import Options, Program, RawSolution, joint, solve_parts
+from relumodel.backend import Options, Program, RawSolution, joint, many_matrices, solve_parts
 from relumodel.program.ball_loss import BallLoss
 from relumodel.program.functions import SampleLoss
 from relumodel.program.quadratic_maps import BallQuadratics, QuadraticPrediction
@@ -57,8 +57,32 @@ class Envelope:
         return (s - self.loss.prox(s, self.mu)) / self.mu
 
 
+@dataclass(frozen=True, eq=False)
+class RoundedSides(BallLoss):
+    """The worst case of a residual loss with the larger of its two sides rounded off: mu log(exp(a / mu) + exp(b / mu)), above the
+    maximum by at most mu log 2. Its shares of both sides are multipliers."""
+
+    mu: float = 1.0
+
+    def _rounded(self, h: Vector) -> tuple[Vector, Vector]:
+        """The argument of phi (n,), and the shares of the sides (2, n)."""
+        over = self.excess(h) / self.mu
+        top = np.logaddexp(over[0], over[1])
+        return self.mu * top, np.exp(over - top)
+
+    def value(self, z: Any) -> float:
+        argument, _ = self._rounded(self.worst(z)[0])
+        return float((self.clean.weights * self.clean.loss.value(argument)).sum())
+
+    def gradient(self, z: Any) -> Vector:
+        h, e = self.worst(z)
+        argument, shares = self._rounded(h)
+        slope = self.clean.weights * self.clean.loss.slope(argument)
+        return self._multiplier((-slope * shares).reshape(-1), e)
+
+
 class DescentBackend:
-    """Polynomial programs, clean or with a margin loss in the worst case, to gaps of 1e-3 or 1e-4 in seconds."""
+    """Polynomial programs, clean or in the worst case, to gaps of 1e-3 or 1e-4 in seconds."""
 
     name = "descent"
     accepts = Program
@@ -76,9 +100,11 @@ class DescentBackend:
         loss = problem.parts[0].term("loss")
         if not isinstance(loss.map, QuadraticPrediction | BallQuadratics):
             return "it takes programs of polynomial networks only"
-        if isinstance(loss.function, BallLoss) and loss.function.clean.loss.reads == "residual":
-            return "the worst case of a residual loss has kinks that it cannot smooth"
         return None
+
+    def reluctant(self, problem: Program, tol: float) -> bool:
+        """It is for robust programs that are too large for an interior point; elsewhere that is faster and far more exact."""
+        return not many_matrices(problem)
 
     def solve(self, problem: Program, options: Options) -> RawSolution:
         return solve_parts(problem, options, self._solve)
@@ -138,7 +164,10 @@ class Descent:
         function: Any = self.loss.function
         if isinstance(function, SampleLoss):
             return dataclasses.replace(function, loss=cast(Any, Envelope(function.loss, mu)))
-        return dataclasses.replace(function, clean=dataclasses.replace(function.clean, loss=Envelope(function.clean.loss, mu)))
+        clean = dataclasses.replace(function.clean, loss=Envelope(function.clean.loss, mu))
+        if clean.loss.reads == "margin":
+            return dataclasses.replace(function, clean=clean)
+        return RoundedSides(clean, function.samples, function.signs, function.p, mu)
 
     def point(self, w: Vector) -> Vector:
         P = np.column_stack([w, np.linalg.norm(w, axis=1)])
