@@ -169,8 +169,8 @@ def choose(program: Program, backend: Any, tol: float) -> list[Backend]:
             others = ", ".join(registry.able(program)) or "none installed"
             raise BackendError(f"Backend {found.name!r} cannot take this program: {reason}. Backends that can: {others}.")
         return [found]
-    out = []
-    for name in [n for n in (*AUTO, *registry.names()) if n in registry.names()]:
+    out, names = [], registry.names()  # once: it reads the entry points of everything installed
+    for name in [n for n in (*AUTO, *names) if n in names]:
         try:
             candidate = registry.find(name)
         except RelumodelError:  # a broken plug-in: rm.backends() says why

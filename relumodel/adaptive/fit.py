@@ -177,7 +177,7 @@ def _asked(
         raise InputTypeError(f"callback must be callable; got {callback!r}.")
     limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
     adaptive = isinstance(patterns, AdaptivePatterns)
-    wanted = max(1e-7, min(1e-5, patterns.gap / 20)) if isinstance(patterns, AdaptivePatterns) else 1e-6
+    wanted = max(1e-7, min(1e-6, patterns.gap / 20)) if isinstance(patterns, AdaptivePatterns) else 1e-6
     solve = {"backend": backend, "tol": wanted if tol is None else number(tol, "tol", above=0), **options}
     if not adaptive:
         solve |= {"verbose": verbose, "callback": callback}

@@ -171,12 +171,13 @@ class Loop:
             self.dual = dual
 
     def _confirm(self, dual: Dual, active: Matrix) -> None:
-        """A gap that would end the loop is looked at again: by more starts, and by a proof where that is in reach."""
+        """A gap that would end the loop is looked at again: by a proof where that is in reach, else by more starts."""
         assert self.solution is not None
-        if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= self.strategy.gap:
-            self._search(dual, self._near(active, CONFIRM * self.strategy.starts))
-            if relative_gap(self.solution.objective, dual.bound) <= self.strategy.gap:
-                self._prove(dual, self.strategy.gap)
+        gap = self.strategy.gap
+        if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= gap:
+            self._prove(dual, gap)
+            if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= gap:
+                self._search(dual, self._near(active, CONFIRM * self.strategy.starts))
 
     def _prove(self, dual: Dual, gap: float) -> None:
         """Try to prove the gap, in what is left of the time for proofs."""

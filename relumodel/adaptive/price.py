@@ -31,6 +31,10 @@ ROUGH, STEPS, SHARE = (1.0, 0.3, 0.1), 12, 0.4
 NARROW, FINE, LEAST = (0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5), ((0.2, 40), (0.1, 80), (0.03, 160)), 10
 
 
+#: Ascents end when none has gained this share of its value in so many steps.
+GAIN, LOOK = 1e-9, 12
+
+
 def search(training: Training, q: Matrix, starts: Matrix, deadline: float = np.inf) -> Matrix:
     """Where the best ascents from `starts` (m, d), non-zero, lead: directions (k, d), |b| <= 1 in the penalty's norm.
 
@@ -127,10 +131,14 @@ class _Rounded:
 def _ascend(at: _Rounded, z: Matrix, side: Matrix, width: float, steps: int, deadline: float) -> tuple[Matrix, Matrix]:
     """Steps along the gradient on the sphere, each start with its own length: doubled where it helped, quartered where not."""
     value, ahead = at.look(z, side, width)
-    length = np.ones_like(value)
-    for _ in range(steps):
+    length, before = np.ones_like(value), value
+    for k in range(1, steps + 1):
         if time.perf_counter() > deadline:
             break
+        if k % LOOK == 0:
+            if (value - before <= GAIN * np.abs(value)).all():
+                break
+            before = value
         trial = _on_sphere(z + length[:, None] * ahead)
         there, ahead_there = at.look(trial, side, width)
         better = there > value

@@ -27,6 +27,7 @@ def _short(monkeypatch):
     monkeypatch.setattr(robust, "EXPLORE", (200, 0.3))
     monkeypatch.setattr(robust, "SETTLE", (50, 0.02))
     monkeypatch.setattr(robust, "TURNS", 2)
+    monkeypatch.setattr(robust, "ATTACKED", 1)
 
 
 def name(value):
@@ -34,7 +35,7 @@ def name(value):
 
 
 def quick(**changes):
-    return rm.AdaptivePatterns(**{"width": 10, "rounds": 3, "starts": 20} | changes)
+    return rm.AdaptivePatterns(**{"gap": 1e-2, "width": 10, "rounds": 2, "starts": 10} | changes)
 
 
 def model_of(loss=None, perturbation=None, activation=None, bias=True, penalty=None):
