@@ -59,14 +59,24 @@ def three_layer_program(model: Model, data: Data, found: SubNetworks) -> Program
         Term("cones", Nonnegative(), sides),
         Term("outer cones", Nonnegative(), SegmentSums(second, m, rows)),
     )
-    guarantee = Guarantee(
+    guarantee = _guarantee(found)
+    variables = (Variable("v", (G, m, d), 0), Variable("w", (G, m, d), G * m * d))
+    return Program(model, variables, terms, guarantee, ThreeLayerInverse(model, X, found, data.names))
+
+
+def _guarantee(found: SubNetworks) -> Guarantee:
+    if found.complete:
+        return Guarantee(
+            "exact",
+            "the optimum equals that of the non-convex training problem with any number of sub-networks of this width, at least two a pattern",
+            "Ergen & Pilanci 2021, Theorem 1",
+        )
+    return Guarantee(
         "upper bound",
         "the optimum is attained by a parallel three-layer network, so it bounds the non-convex optimum from above; patterns left out "
         "may lower it",
         "Ergen & Pilanci 2021, Theorem 1 and Remark 3",
     )
-    variables = (Variable("v", (G, m, d), 0), Variable("w", (G, m, d), G * m * d))
-    return Program(model, variables, terms, guarantee, ThreeLayerInverse(model, X, found, data.names))
 
 
 @rebuild_network.register(ParallelThreeLayer)
@@ -74,4 +84,6 @@ def _(network: ParallelThreeLayer, model: Model, data: Data, found: PatternSet, 
     weights, n = arrays["second_weights"], len(data.X)
     inner = np.ascontiguousarray(found.D.T).reshape(*weights.shape, n)
     directions = found.witnesses.reshape(*weights.shape, -1)
-    return three_layer_program(model, data, SubNetworks(inner, arrays["second_patterns"], directions, weights, found.origin))
+    return three_layer_program(
+        model, data, SubNetworks(inner, arrays["second_patterns"], directions, weights, found.origin, found.complete)
+    )

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from ..declared import whole
 from ..errors import InputError
 from ..perturbations import Ball
+from .all_sub_networks import all_sub_networks
 from .arrangement import Arrangement, arrangement, readable
 from .cells import interior_points, signs_at
 from .packing import distinct, pack
 from .pattern_set import PatternSet, PatternStrategy
+from .sub_networks import SubNetworks
 from .witness import find_witnesses, is_strict
 
 
@@ -44,6 +46,10 @@ class EnumeratePatterns(PatternStrategy):
                 f"EnumeratePatterns(limit=...), or take some of them with SamplePatterns(count)."
             )
         return enumerated(X, reduced)
+
+    def find_sub_networks(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
+        """All patterns of sub-networks, for tiny data. Raises `InputError` when `limit` is too small."""
+        return all_sub_networks(X, self.find(X, bias), width, self.limit)
 
 
 def enumerated(X: NDArray[np.float64], reduced: Arrangement) -> PatternSet:

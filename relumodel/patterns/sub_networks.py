@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ class SubNetworks:
 
     inner : (G, m, n) bool, [X u_gj >= 0].  outer : (G, n) bool, [(X U_g)_+ v_g >= 0].
     directions : (G, m, d), the u_gj, of norm 1; NaN where nothing is inside the pattern's cones.  weights : (G, m), the v_g; their signs are part of the pattern.
-    origin : one phrase for the report.
+    origin : one phrase for the report.  complete : True where these are all there are (then the program is exact).
     """
 
     inner: NDArray[np.bool_]
@@ -36,8 +35,7 @@ class SubNetworks:
     directions: Matrix
     weights: Matrix
     origin: str
-    #: sub-networks are never listed completely
-    complete: ClassVar[bool] = False
+    complete: bool = False
 
     @property
     def D(self) -> NDArray[np.bool_]:

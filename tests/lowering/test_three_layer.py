@@ -189,5 +189,47 @@ def test_what_is_refused():
         rm.InputTypeError, match=r"patterns of sub-networks: pass patterns=rm.SamplePatterns\(10, seed=0\).*; got None"
     ):
         model.compile([[1.0], [2.0]], [0, 1])
-    with pytest.raises(rm.InputError, match="EnumeratePatterns does not give patterns of three-layer sub-networks"):
-        model.compile([[1.0], [2.0]], [0, 1], patterns=rm.EnumeratePatterns())
+    with pytest.raises(rm.InputError, match="GivenPatterns does not give patterns of three-layer sub-networks"):
+        model.compile([[1.0], [2.0]], [0, 1], patterns=rm.GivenPatterns(np.ones((2, 1), dtype=bool)))
+    X, y = example(model, n=20)
+    with pytest.raises(rm.InputError, match=r"sub-networks of width 2 or more, above limit=1,000"):
+        model.compile(X, y, patterns=rm.EnumeratePatterns(limit=1000))
+
+
+@pytest.mark.parametrize("width", [1, 2])
+@pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge()], ids=["squared", "hinge"])
+def test_all_sub_networks_of_tiny_data_are_exact(width, loss, tmp_path):
+    """Nothing is below the bound: not the programs on samples, not random networks, not a descent."""
+    model = rm.Model(rm.ParallelThreeLayer(width=width), loss, rm.WeightDecay(0.01))
+    X, y = example(model, n=4)
+    program = model.compile(X, y, patterns=rm.EnumeratePatterns())
+    assert program.guarantee.kind == "exact"
+    solution = program.solve()
+    assert solution.status == "optimal"
+    assert solution.violation == 0
+    assert solution.network().objective(model, X, y) == pytest.approx(solution.objective, rel=1e-9)
+    for seed in range(3):
+        sampled = model.compile(X, y, patterns=rm.SamplePatterns(3, seed=seed)).solve()
+        assert solution.bound <= sampled.objective
+    if width == 2 and loss == rm.Squared():
+        fitted = model.fit(X, y, patterns=rm.AdaptivePatterns(rounds=1))
+        assert solution.bound <= fitted.objective * (1 + 1e-9)
+        assert fitted.objective <= 1.05 * solution.objective
+    rng = np.random.default_rng(0)
+    for scale in (0.3, 0.6, 1):
+        parts = [scale * rng.standard_normal(shape) for shape in ((6, 2, width), (6, width), (6,))]
+        assert rm.ThreeLayerNetwork(False, *parts).objective(model, X, y) >= solution.bound
+    exact = model.fit(X, y, patterns=rm.EnumeratePatterns())
+    assert (exact.status, exact.bound_kind) == ("optimal", "certified")
+    program.write(tmp_path / "p.cbf")
+    assert rm.load_program(tmp_path / "p.json").guarantee == program.guarantee
+
+
+def test_all_sub_networks_of_degenerate_data():
+    for X in ([[1.0], [2.0]], [[1.0, 0], [-1, 0], [0, 0]], [[1.0, 1], [1, 1]]):
+        model = rm.Model(rm.ParallelThreeLayer(width=3), rm.Squared(), rm.WeightDecay(0.05))
+        y = np.arange(len(X)) + 1.0
+        solution = model.compile(X, y, patterns=rm.EnumeratePatterns()).solve()
+        assert solution.status == "optimal"
+        sampled = model.compile(X, y, patterns=rm.SamplePatterns(1)).solve()
+        assert solution.bound <= sampled.objective
