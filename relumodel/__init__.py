@@ -34,6 +34,7 @@ from .program.program import Guarantee, Program
 from .recovery.network import Network, load
 from .recovery.three_layer_network import ThreeLayerNetwork
 from .refine import refine
+from .robust_head import robustify_head
 from .solution import Solution
 from .solve import path
 
@@ -92,5 +93,6 @@ __all__ = [
     "polish",
     "refine",
     "register",
+    "robustify_head",
     "sample_size",
 ]

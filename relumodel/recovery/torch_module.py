@@ -19,21 +19,21 @@ def two_layers(network: Network, dtype: str) -> Any:
     """`Sequential(Linear, activation, Linear, Flatten)`, with gates inside the activation's place where there are any; several outputs
     stay (n, c), without the last layer."""
     torch, network = _torch(dtype), with_a_neuron(network)
-    hidden = _linear(network.hidden_weights, network.bias, dtype)
-    output = _linear(_columns(network.output_weights), False, dtype)
+    hidden = linear(network.hidden_weights, network.bias, dtype)
+    output = linear(_columns(network.output_weights), False, dtype)
     if network.gates is not None:
         from .torch_layers import Gated
 
-        return torch.nn.Sequential(Gated(hidden, _linear(network.gates, network.bias, dtype)), output, *_score(network))
-    return torch.nn.Sequential(hidden, _activation(network.activation), output, *_score(network))
+        return torch.nn.Sequential(Gated(hidden, linear(network.gates, network.bias, dtype)), output, *_score(network))
+    return torch.nn.Sequential(hidden, activation_of(network.activation), output, *_score(network))
 
 
 def three_layers(network: ThreeLayerNetwork, dtype: str) -> Any:
     """The sub-networks side by side; the second layer is a convolution in groups, which keeps them apart in training as well."""
     torch, network = _torch(dtype), with_a_sub_network(network)
     G, width, m = network.hidden_weights.shape
-    hidden = _linear(network.hidden_weights.transpose(1, 0, 2).reshape(width, G * m), network.bias, dtype)
-    output = _linear(_columns(network.output_weights), False, dtype)
+    hidden = linear(network.hidden_weights.transpose(1, 0, 2).reshape(width, G * m), network.bias, dtype)
+    output = linear(_columns(network.output_weights), False, dtype)
     second = _skip_init(torch.nn.Conv1d, dtype, G * m, G, 1, groups=G, bias=False)
     _set(second.weight, network.second_weights[:, :, None])
     return torch.nn.Sequential(
@@ -69,7 +69,8 @@ def _torch(dtype: Any) -> Any:
     return torch
 
 
-def _activation(activation: Any) -> Any:
+def activation_of(activation: Any) -> Any:
+    """The layer of a declared activation."""
     import torch
 
     if isinstance(activation, Polynomial):
@@ -79,7 +80,7 @@ def _activation(activation: Any) -> Any:
     return torch.nn.ReLU() if isinstance(activation, ReLU) else torch.nn.LeakyReLU(activation.inactive)
 
 
-def _linear(weights: np.ndarray, bias: bool, dtype: str) -> Any:
+def linear(weights: np.ndarray, bias: bool, dtype: str = "float64") -> Any:
     """x -> x weights, the last row of the weights being the bias if there is one."""
     import torch
 
