@@ -112,6 +112,7 @@ class Options:
     warm_start : a point of the problem (the program's variables, then zeros for a conic form's auxiliaries), or None.
     extra : the backend's own options, already checked against what it declares.
     unit : the objective of the problem given is that of the program divided by this; `report` multiplies it back.
+    restart : what this backend returned as `restart` with the solution that is the warm start, or None; it checks that it fits.
     """
 
     tol: float = 1e-6
@@ -125,6 +126,7 @@ class Options:
     history: list[Progress] = field(default_factory=list)
     stopped: str | None = None
     error: BaseException | None = None
+    restart: Any = None
 
     def report(self, iteration: int, objective: float = float("nan"), bound: float = float("nan"), **numbers: float) -> bool:
         """Record progress and tell the callback; True when the backend should stop (callback, Ctrl-C, time limit). Never raises."""
@@ -179,6 +181,7 @@ class RawSolution:
     dual : for a ConicForm its dual vector z in the dual cones, P x + c + A'z = 0; for a Program a dict, term name -> multiplier
         q_j with sum_j K_j' q_j = 0; or None.
     objective : the backend's own objective value (checked by the conformance kit only), or None.
+    restart : anything the backend would like to have back when a later solve starts from this solution, or None.
     """
 
     status: str
@@ -187,6 +190,7 @@ class RawSolution:
     objective: float | None = None
     iterations: int | None = None
     message: str = ""
+    restart: Any = None
 
 
 @runtime_checkable
@@ -399,7 +403,7 @@ def solve_parts(program: Program, options: Options, solve: Callable[[Program, Op
             best, low = known + progress.objective + rest, bound + max(progress.bound, 0.0)
             return options.report(iterations + progress.iteration, best, low, violation=progress.violation)
 
-        asked = replace(options, warm_start=start, callback=watch, history=[], stopped=options.stopped)
+        asked = replace(options, warm_start=start, callback=watch, history=[], stopped=options.stopped, restart=None)
         answer = solve(part, asked)
         options.stopped = options.stopped or asked.stopped
         answers.append(answer)

@@ -26,7 +26,8 @@ class Solution:
     gap : (objective - bound) / |objective|.  violation : largest cone violation of `point`.
     point : (n_variables,), repaired to feasibility.  dual : the multipliers behind `bound`, term name -> vector.
     iterations : of the backend, or None.  time : seconds, everything included.  history : the backend's progress.
-    message : what the backend said, and what was done about it.
+    message : what the backend said, and what was done about it.  restart : the backend's own; a warm start with this solution
+    hands it back.
     """
 
     program: Program
@@ -43,6 +44,7 @@ class Solution:
     tol: float
     history: list[Progress] = field(default_factory=list)
     message: str = ""
+    restart: Any = field(default=None, repr=False)
 
     def network(self) -> Any:
         """The `Network` of this point, or the `ThreeLayerNetwork`, zero neurons dropped. Its objective equals `objective`."""

@@ -60,6 +60,8 @@ def solve(
         with progress_line(bool(verbose) and not log) as line:
             unit = program.model.penalty.beta or 1.0
             asked = Options(tol, limit, log, _both(line, callback), best, dict(options), unit, started)
+            if isinstance(warm_start, Solution) and warm_start.backend == solver.name:
+                asked.restart = warm_start.restart
             attempts.append(_attempt(program, solver, asked))
         if attempts[-1].status not in ("tolerance not reached", "failed"):
             break
@@ -130,6 +132,7 @@ def _measured(
         tol=asked.tol,
         history=asked.history,
         message=raw.message,
+        restart=raw.restart,
     )
 
 

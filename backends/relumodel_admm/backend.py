@@ -18,6 +18,7 @@ from .interior_point import Measure
 from .linear_algebra import Gram
 from .normal_system import STEPS
 from .pricing import part, price
+from .restart import Restart
 from .scaled import Scaled, scaled, unknown_term
 from .working_set import Answer, WorkingSet
 
@@ -127,10 +128,14 @@ def _interior(problem: Program, options: Options) -> RawSolution:
             return options.report(k, f0 * m.objective, f0 * m.bound, gap=m.gap, violation=m.violation)
 
         limit = int(options.extra.get("max_iter", 200))
-        answer = WorkingSet(units, gram, _wanted(options.tol), limit, watch).solve()
+        work = WorkingSet(units, gram, _wanted(options.tol), limit, watch)
+        restart = options.restart if isinstance(options.restart, Restart) else None
+        answer = work.solve(None if restart is None else restart.iterate_for(units))
     status = "solved" if answer.solved else options.stopped or "inaccurate"
     dual = units.dual(answer.q, answer.multipliers)
-    return RawSolution(status, units.point(answer.u), dual, units.f0 * answer.objective, answer.iterations, _message(units, answer))
+    objective, message = units.f0 * answer.objective, _message(units, answer)
+    carried = None if work.first is None else Restart.of(units, work.first)
+    return RawSolution(status, units.point(answer.u), dual, objective, answer.iterations, message, restart=carried)
 
 
 def _wanted(tol: float) -> float:

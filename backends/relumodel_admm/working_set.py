@@ -55,11 +55,12 @@ class WorkingSet:
         self.iterations = 0
         self.stopped = False
 
-    def solve(self) -> Answer:
-        """Drop, finish, price, and again with the blocks that come back."""
+    def solve(self, start: Iterate | None = None) -> Answer:
+        """Drop, finish, price, and again with the blocks that come back. start : on all blocks, the interior point's own if not given."""
         everyone = np.arange(self.everything.count)
         kept, rounds = everyone, 1
-        start = InteriorPoint(self.problem, self.gram, self.everything).start()
+        if start is None:
+            start = InteriorPoint(self.problem, self.gram, self.everything).start()
         best: tuple[float, Answer] | None = None
         while True:
             kept, outcome = self._descend(kept, start, drop=rounds == 1)

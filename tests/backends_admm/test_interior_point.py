@@ -9,6 +9,7 @@ import relumodel as rm
 from relumodel.certify.bound import gradients
 from relumodel.certify.tighten import tighten
 from relumodel_admm.backend import AdmmBackend
+from relumodel_admm.scaled import scaled
 
 LOSSES = [rm.Squared, rm.Absolute, lambda **how: rm.Huber(0.3, **how), rm.Hinge, rm.SquaredHinge, rm.Logistic]
 NAMES = ["squared", "absolute", "huber", "hinge", "squared hinge", "logistic"]
@@ -151,6 +152,44 @@ def test_stopping_early_leaves_a_valid_bound():
     assert stopped.status == "interrupted"
     assert [p.iteration for p in seen] == list(range(7))
     assert stopped.bound <= best.objective <= stopped.objective
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
+@pytest.mark.parametrize("penalty", [rm.WeightDecay, rm.PathNorm])
+def test_a_warm_start_ends_where_a_cold_one_does(loss, penalty):
+    compiled = program(loss(), penalty(1e-3), patterns=12)
+    near = solved(compiled.with_penalty(2e-3))
+    cold, warm = solved(compiled), solved(compiled, warm_start=near)
+    assert warm.gap <= 1e-6
+    assert warm.violation == 0
+    assert warm.objective == pytest.approx(cold.objective, rel=2e-6)
+    assert near.restart is not None
+    assert warm.iterations <= cold.iterations + 5
+
+
+def test_warm_starts_that_do_not_fit_are_not_used():
+    compiled = program(rm.Squared(), rm.WeightDecay(1e-3), patterns=12)
+    near = solved(compiled.with_penalty(2e-3))
+    units = scaled(compiled)
+    assert near.restart.iterate_for(units) is not None
+    assert near.restart.iterate_for(scaled(compiled.with_penalty(1e-1))) is None  # too far away
+    assert (
+        near.restart.iterate_for(scaled(program(rm.Squared(), rm.WeightDecay(1e-3), patterns=12))) is None
+    )  # of other data, for all it knows
+    other = program(rm.Squared(), rm.PathNorm(1e-3), patterns=12)
+    assert solved(other, warm_start=near).gap <= 1e-6
+
+
+def test_a_path_in_any_order():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 4))
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Hinge(), rm.WeightDecay(1.0))
+    betas = [1e-3, 1.0, 1e-2, 2e-2, 5e-3]
+    along = rm.path(model, X, labels(60, rng), betas=betas, patterns=rm.SamplePatterns(8, seed=0), backend="admm")
+    for beta, solution in zip(betas, along, strict=True):
+        assert solution.program.model.penalty.beta == beta
+        assert solution.gap <= 1e-6
+        assert solution.objective == pytest.approx(solved(solution.program).objective, rel=2e-6)
 
 
 def test_nothing_left_to_chance():
