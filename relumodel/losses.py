@@ -340,8 +340,8 @@ class Logistic(MarginLoss):
 
 
 def positive(s: Any) -> Any:
-    """max(0, s), elementwise."""
-    return s.clip(0.0)
+    """max(0, s), elementwise on an array of any library, or a number."""
+    return s.clip(0.0) if hasattr(s, "clip") else max(s, 0.0)
 
 
 def soft(s: Any, t: Any) -> Any:
