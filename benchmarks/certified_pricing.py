@@ -1,11 +1,10 @@
 """How far certified global gaps reach: model.fit asked for a gap of 1e-6, rank by rank and size by size.
 
-    OMP_NUM_THREADS=1 python benchmarks/certified_pricing.py --out rows.csv [--proof 600] [--only 3x200,6x60]
+    OMP_NUM_THREADS=1 python benchmarks/certified_pricing.py --out rows.csv [--proof 600] [--only 3x200,6x60] [--losses hinge,squared]
 
 Four kinds of data of rank r, the bias column included, n samples: Gaussian; half the samples repeated, in twice as many columns as the
 rank; a grid of integers from -2 to 2; and the first columns of the breast-cancer data, standardised. Labels are the sign of a product of
-two features with noise (the diagnosis in the last kind). Hinge, logistic, squared and absolute loss, WeightDecay(0.01) and, where so
-marked, 0.001. Rows are added to the CSV file as they come, and not run again; then the Markdown tables are printed. Seconds are of CPU, one
+two features with noise (the diagnosis in the last kind). Hinge, logistic, squared and absolute loss, WeightDecay(0.01). Rows are added to the CSV file as they come, and not run again; then the Markdown tables are printed. Seconds are of CPU, one
 thread; a fit gets `--proof` seconds by the clock for its proof.
 """
 
@@ -104,11 +103,12 @@ def main() -> None:
     arguments.add_argument("--proof", type=float, default=600.0)
     arguments.add_argument("--beta", type=float, default=0.01)
     arguments.add_argument("--only", default=",".join(f"{rank}x{n}" for rank, n in SIZES), help="rank x n, e.g. 3x200,6x60")
+    arguments.add_argument("--losses", default=",".join(LOSSES))
     given = arguments.parse_args()
     for size in given.only.split(","):
         rank, n = map(int, size.split("x"))
         for kind in KINDS:
-            for loss in LOSSES:
+            for loss in given.losses.split(","):
                 key = (str(rank), str(n), kind, loss, str(given.beta))
                 there = read(given.out)
                 if any(tuple(r[name] for name in ("rank", "n", "kind", "loss", "beta")) == key for r in there):
