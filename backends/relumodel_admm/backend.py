@@ -130,11 +130,13 @@ def _interior(problem: Program, options: Options) -> RawSolution:
         limit = int(options.extra.get("max_iter", 200))
         work = WorkingSet(units, gram, _wanted(options.tol), limit, watch)
         restart = options.restart if isinstance(options.restart, Restart) else None
-        answer = work.solve(None if restart is None else restart.iterate_for(units))
+        start = None if restart is None else restart.iterate_for(units)
+        answer = work.solve(start)
     status = "solved" if answer.solved else options.stopped or "inaccurate"
     dual = units.dual(answer.q, answer.multipliers)
     objective, message = units.f0 * answer.objective, _message(units, answer)
-    carried = None if work.first is None else Restart.of(units, work.first)
+    fresh = None if work.first is None else Restart.of(units, work.first)
+    carried = fresh if start is None else restart  # a start that was carried far is no longer centred
     return RawSolution(status, units.point(answer.u), dual, objective, answer.iterations, message, restart=carried)
 
 

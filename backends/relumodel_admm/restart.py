@@ -17,8 +17,8 @@ from .block_newton import State
 from .interior_point import Iterate
 from .scaled import Scaled
 
-#: Ratios of penalty strengths beyond which a start from nothing is as good.
-NEAR = (0.2, 5.0)
+#: Ratios of penalty strengths beyond which the next solve starts from nothing, and makes the iterate for those that follow.
+NEAR = (0.6, 1.7)
 
 
 @dataclass(frozen=True, eq=False)

@@ -158,7 +158,7 @@ def test_stopping_early_leaves_a_valid_bound():
 @pytest.mark.parametrize("penalty", [rm.WeightDecay, rm.PathNorm])
 def test_a_warm_start_ends_where_a_cold_one_does(loss, penalty):
     compiled = program(loss(), penalty(1e-3), patterns=12)
-    near = solved(compiled.with_penalty(2e-3))
+    near = solved(compiled.with_penalty(1.5e-3))
     cold, warm = solved(compiled), solved(compiled, warm_start=near)
     assert warm.gap <= 1e-6
     assert warm.violation == 0
@@ -169,7 +169,7 @@ def test_a_warm_start_ends_where_a_cold_one_does(loss, penalty):
 
 def test_warm_starts_that_do_not_fit_are_not_used():
     compiled = program(rm.Squared(), rm.WeightDecay(1e-3), patterns=12)
-    near = solved(compiled.with_penalty(2e-3))
+    near = solved(compiled.with_penalty(1.5e-3))
     units = scaled(compiled)
     assert near.restart.iterate_for(units) is not None
     assert near.restart.iterate_for(scaled(compiled.with_penalty(1e-1))) is None  # too far away
