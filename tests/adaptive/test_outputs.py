@@ -9,7 +9,7 @@ from relumodel.adaptive.training import Training
 from relumodel.certify.neurons import neurons_of
 from relumodel.data import read
 
-QUICK = rm.AdaptivePatterns(width=12, starts=30, rounds=3, gap=2e-2, seed=1)
+QUICK = rm.AdaptivePatterns(width=12, starts=10, rounds=3, gap=2e-2, seed=1)
 NETWORK = rm.TwoLayer(rm.ReLU(), bias=True)
 
 
@@ -54,7 +54,7 @@ def test_polish_is_never_worse_than_a_module_with_several_outputs(loss):
     X, y = data()
     y = y if loss.reads == "classes" else codes(y)
     module = torch.nn.Sequential(torch.nn.Linear(1, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3)).double()
-    model, once = rm.Model(NETWORK, loss, rm.WeightDecay(1e-2)), rm.AdaptivePatterns(starts=20, rounds=1)
+    model, once = rm.Model(NETWORK, loss, rm.WeightDecay(1e-2)), rm.AdaptivePatterns(starts=5, rounds=1, proof=0)
     result = rm.polish(module, model, X, y, patterns=once)
     weight, bias = module[2].weight.detach().numpy().T, module[2].bias.detach().numpy()
     hidden = np.vstack([module[0].weight.detach().numpy().T, module[0].bias.detach().numpy()])
@@ -63,8 +63,6 @@ def test_polish_is_never_worse_than_a_module_with_several_outputs(loss):
     ours = rm.Network(rm.ReLU(), True, hidden, np.vstack([weight, np.diag(bias)]), classes=classes)
     np.testing.assert_allclose(ours(X), module(torch.tensor(X)).detach().numpy(), atol=1e-12)
     assert result.objective <= ours.objective(model, X, y)
-    again = rm.polish(result.network, model, X, y, patterns=once)
-    assert again.objective <= result.objective * (1 + 1e-9)
     with pytest.raises(rm.InputError, match="The network has 3 outputs; the loss and the targets ask for 1"):
         rm.polish(module, rm.Model(NETWORK, rm.Squared(), rm.WeightDecay(1e-3)), X, np.arange(15.0))
 
