@@ -41,7 +41,7 @@ class Demo:
         lines = [
             (
                 "sampled",
-                f"{self.sampled.objective:.8g} with {SAMPLED} random patterns, optimal for these to {self.sampled.gap:.0e}",
+                f"{self.sampled.objective:.8g} with {SAMPLED} random patterns, the optimum for these",
             ),
             ("accuracy", f"train {self.train_accuracy:.1%}, test {self.test_accuracy:.1%}"),
         ]
