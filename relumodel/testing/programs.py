@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..class_losses import MultiMargin
 from ..losses import Absolute, Hinge, Huber, Logistic, Loss, Squared, SquaredHinge
 from ..model import Model
 from ..networks import Activation, GatedReLU, LeakyReLU, Polynomial, ReLU, TwoLayer
@@ -229,4 +230,19 @@ case(
     program([0.9, 2.1, 3.1], [-1, 1, 1], Hinge(reduction="sum"), WeightDecay(0.5), perturbation=LInf(0.1)),
     [0.5, 0],
     special="perturbed samples",
+)
+case(
+    "two_outputs",
+    "soft_threshold for each of two outputs, the second with the negative targets",
+    5.0,
+    program([1, 2, 2], [[1, -1], [2, -2], [3, -3]], Squared(reduction="sum"), WeightDecay(2.0)),
+    [1, 0, 0, 1],
+    special="several outputs",
+)
+case(
+    "two_classes",
+    "hinge_linear_program with an output a class: only their difference counts, and its cheapest weights cost the same",
+    1.75,
+    program([1, 2, 3], [0, 1, 1], MultiMargin(reduction="sum"), PathNorm(0.5)),
+    special="several outputs",
 )
