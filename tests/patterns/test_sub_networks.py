@@ -82,5 +82,5 @@ def test_asking_for_more_than_there_are():
 
 
 def test_other_sources_say_that_they_have_none():
-    with pytest.raises(rm.InputError, match=r"EnumeratePatterns does not give patterns of three-layer sub-networks; use rm.Sample"):
-        rm.EnumeratePatterns().find_sub_networks(np.ones((2, 1)), False, 1)
+    with pytest.raises(rm.InputError, match=r"GivenPatterns does not give patterns of three-layer sub-networks; use rm.Sample"):
+        rm.GivenPatterns(np.ones((2, 1), bool)).find_sub_networks(np.ones((2, 1)), False, 1)
