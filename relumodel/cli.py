@@ -186,8 +186,11 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _compiled(arguments: argparse.Namespace) -> rm.Program:
     """The program of the model on the table."""
-    patterns = _patterns(arguments)
+    patterns: rm.EnumeratePatterns | rm.SamplePatterns | None = _patterns(arguments)
     model, X, y = _read(arguments)
+    chosen = arguments.enumerate or arguments.patterns is not None
+    if not chosen and getattr(getattr(model.network, "activation", None), "unit_neurons", False):
+        patterns = None  # polynomial networks have none
     return model.compile(X, y, patterns=patterns)
 
 

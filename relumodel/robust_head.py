@@ -104,7 +104,12 @@ def _features(module: Any, head: Head, loader: Any, activation: Any, torch: Any)
                     raise InputTypeError("The loader must give pairs (inputs, labels); a DataLoader of a TensorDataset(X, y) does.")
                 inputs = torch.as_tensor(batch[0]).to(head.hidden.weight.device)
                 module(inputs.to(head.hidden.weight.dtype) if inputs.is_floating_point() else inputs)
-                labels.append(torch.as_tensor(batch[1]).cpu().numpy().reshape(-1))
+                target = torch.as_tensor(batch[1])
+                if target.ndim > 1 and target.shape[1:].numel() != 1:
+                    raise InputError(
+                        f"robustify_head takes one label or target a sample; got targets of shape {tuple(target.shape)}."
+                    )
+                labels.append(target.cpu().numpy().reshape(-1))
                 _check(passed, head, len(labels[-1]), activation, type(module).__name__)
                 features.append(passed[0][1])
                 passed.clear()

@@ -53,6 +53,7 @@ class _ConvexReLU(BaseEstimator):
     """What both estimators share: parameters, training, scores."""
 
     _loss: ClassVar[Loss]
+    _reads: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -129,6 +130,13 @@ class _ConvexReLU(BaseEstimator):
             )
         activation = ReLU() if self.activation is None else self.activation
         loss = self._loss_used()
+        if isinstance(loss, Loss) and loss.reads not in self._reads:
+            other = (
+                "a loss of residuals, e.g. rm.Squared()"
+                if self._reads == ("residual",)
+                else "a loss of one output, e.g. rm.Logistic()"
+            )
+            raise InputError(f"{type(self).__name__} takes {other}; got {loss}. Model.fit trains with every loss.")
         return Model(TwoLayer(activation, self.bias), loss, self.penalty(self.beta), self._perturbation(), self.robust)
 
     def _loss_used(self) -> Loss:
@@ -190,6 +198,7 @@ class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
     """
 
     _loss = Logistic()
+    _reads = ("margin", "residual")
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on features X (n, d) and labels y (n,) of any kind. sample_weight : (n,) numbers >= 0."""
@@ -243,6 +252,7 @@ class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
     """
 
     _loss = Squared()
+    _reads = ("residual",)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on features X (n, d) and targets y (n,). sample_weight : (n,) numbers >= 0."""

@@ -109,6 +109,17 @@ class TestSolve:
         best = MODEL.compile(X, y, patterns=rm.EnumeratePatterns()).solve()
         assert best.bound <= rm.load("net.npz").objective(MODEL, X, y) <= best.objective * (1 + 1e-3)
 
+    @pytest.mark.parametrize(("command", "out"), [("solve", "net.npz"), ("export", "p.cbf")])
+    def test_a_polynomial_model_has_no_patterns(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], command: str, out: str
+    ) -> None:
+        model = rm.Model(rm.TwoLayer(rm.Polynomial(), bias=True), rm.Squared(), rm.WeightDecay(1e-2))
+        (folder / "model.json").write_text(json.dumps(model.to_dict()))
+        assert cli.main([command, "model.json", "data.csv", "--out", out]) == 0
+        assert Path(out).exists()
+        assert cli.main([command, "model.json", "data.csv", "--out", out, "--patterns", "3"]) == 2
+        assert "leave patterns out" in capsys.readouterr().err
+
     def test_target_may_be_any_column(self, folder: Path) -> None:
         assert solve("--enumerate", "--target", "a") == 0
         assert rm.load("net.npz").feature_names == ("b", "goal")

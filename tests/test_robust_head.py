@@ -150,6 +150,8 @@ def test_loaders_of_another_kind():
     X, _ = data(10)
     with pytest.raises(rm.InputTypeError, match=r"must give pairs \(inputs, labels\)"):
         rm.robustify_head(mlp(steps=1), [X], MODEL)
+    with pytest.raises(rm.InputError, match=r"takes one label or target a sample; got targets of shape \(5, 3\)"):
+        rm.robustify_head(mlp(steps=1), [(torch.zeros(5, 2), torch.zeros(5, 3))], MODEL)
     with pytest.raises(rm.InputError, match="The loader gave no samples"):
         rm.robustify_head(mlp(steps=1), [], MODEL)
     with pytest.raises(rm.InputError, match="once through its last two Linear layers"):

@@ -57,6 +57,16 @@ def test_two_classes_are_one_model_fit(loss) -> None:
     assert np.array_equal(c.predict(X) == "same", c.network_(X) > 0)
 
 
+@pytest.mark.parametrize(
+    ("estimator", "loss"),
+    [(ConvexReLUClassifier, rm.MultiMargin()), (ConvexReLURegressor, rm.SoftmaxCrossEntropy()), (ConvexReLURegressor, rm.Hinge())],
+)
+def test_losses_of_another_kind_are_refused(estimator, loss) -> None:
+    X, _ = xor()
+    with pytest.raises(rm.InputError, match=rf"{estimator.__name__} takes a loss of .*; got {type(loss).__name__}"):
+        estimator(loss=loss).fit(X, np.arange(len(X)) % 2)
+
+
 def test_more_classes_are_one_against_the_rest() -> None:
     X, y = iris()
     c = ConvexReLUClassifier(patterns=QUICK).fit(X, y)
@@ -184,7 +194,7 @@ def test_bad_parameters_are_refused_at_fit(change, message: str) -> None:
 
 
 def test_regression_refuses_losses_of_labels() -> None:
-    with pytest.raises(rm.InputError, match="Hinge needs labels -1 and"):
+    with pytest.raises(rm.InputError, match="takes a loss of residuals"):
         ConvexReLURegressor(loss=rm.Hinge()).fit([[0.0], [1.0]], [0.5, 2.0])
 
 

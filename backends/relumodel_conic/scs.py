@@ -63,7 +63,10 @@ class ScsBackend:
         rows = _row_order(problem)
         A, b = (problem.A, problem.b) if rows is None else (problem.A[rows], problem.b[rows])
         data = {"P": sparse.triu(problem.P, format="csc"), "A": A, "b": b, "c": problem.c}
-        solver = scs.SCS(data, _cones(problem), max_iters=min(STRETCH, limit), **settings)
+        try:
+            solver = scs.SCS(data, _cones(problem), max_iters=min(STRETCH, limit), **settings)
+        except ValueError as error:  # numbers so large that they overflow in its factorisation
+            return RawSolution("failed", message=f"SCS could not set the problem up: {error}")
         with options.catching_interrupt():
             answer, total = _run(solver, problem, options, limit)
         if rows is not None:

@@ -82,13 +82,23 @@ class ThreeLayerLoop:
         self.history: list[Round] = []
 
     def run(self, start: SubBlocks | None) -> str:
-        """From a network, or from random ones; the status at the end."""
-        if start is None:
-            starts = (self._descended(self._random(self.count, k), FIRST) for k in range(STARTS))
-            start = min(starts, key=self.objective)
-        else:
-            start = self._descended(start, FIRST)
-        self.best = start
+        """From a network, or from random ones; the status at the end. After Ctrl-C the best so far is polished if none was."""
+        try:
+            for k in range(STARTS if start is None else 1):
+                raw = self._random(self.count, k) if start is None else start
+                self.best = raw if self.best is None else self.best
+                self.best = min(self.best, self._descended(raw, FIRST), key=self.objective)
+            return self._rounds()
+        except KeyboardInterrupt:
+            if self.best is None:
+                raise
+            if self.solution is None:
+                self._polish()
+            return "interrupted"
+
+    def _rounds(self) -> str:
+        """Polish and descend until that gains too little."""
+        assert self.best is not None
         for k in range(1, self.strategy.rounds + 1):
             before = np.inf if self.solution is None else self.objective(self.best)
             self._polish()

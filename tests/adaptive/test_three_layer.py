@@ -5,7 +5,7 @@ import pytest
 
 import relumodel as rm
 from data_strategies import PENALTIES
-from relumodel.adaptive.three_layer import blocks_of
+from relumodel.adaptive.three_layer import ThreeLayerLoop, blocks_of
 from relumodel.adaptive.training import Training
 from relumodel.data import read
 
@@ -75,3 +75,26 @@ def test_what_is_refused_and_what_stops():
     zero = rm.Model(model.network, model.loss, rm.WeightDecay(1e3)).fit(X, y, patterns=QUICK)
     assert zero.network.n_sub_networks == 0
     assert zero.objective == pytest.approx(0.5 * np.mean(y**2))
+
+
+def test_ctrl_c_keeps_the_best_so_far(monkeypatch):
+    """In a callback, and in the second descent, before anything was polished."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    model = rm.Model(rm.ParallelThreeLayer(width=2), rm.Squared(), rm.WeightDecay(0.02))
+    X, y = data(model.loss)
+    after = model.fit(X, y, patterns=QUICK, callback=interrupt)
+    descended, calls = ThreeLayerLoop._descended, []
+
+    def once(self, start, iterations):
+        calls.append(1)
+        return descended(self, start, iterations) if len(calls) < 2 else interrupt()
+
+    monkeypatch.setattr(ThreeLayerLoop, "_descended", once)
+    before = model.fit(X, y, patterns=QUICK)
+    for result in (after, before):
+        assert result.status == "interrupted"
+        assert result.network.objective(model, X, y) == pytest.approx(result.objective, rel=1e-9)
+        assert result.objective < model.loss.value(-y).mean()  # that of no neuron

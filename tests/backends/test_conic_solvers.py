@@ -110,3 +110,13 @@ def test_forms_with_one_kind_of_cone_only(name):
     raw = backend.solve(bounded, rm.Options())
     assert raw.status == "solved"
     np.testing.assert_allclose(bounded.c + bounded.A.T @ raw.dual, 0, atol=1e-5)
+
+
+def test_numbers_that_overflow_in_scs_are_a_failure_not_an_exception():
+    rng = np.random.default_rng(0)
+    model = rm.Model(rm.TwoLayer(rm.Polynomial(), bias=True), rm.Squared(), rm.WeightDecay(0.05))
+    program = model.compile(rng.standard_normal((8, 2)) * 1e150, rng.standard_normal(8))
+    with np.errstate(all="ignore"):
+        solution = program.solve(backend="scs")
+    assert solution.status == "failed"
+    assert "SCS could not set the problem up" in solution.message
