@@ -22,7 +22,6 @@ Matrix = NDArray[np.float64]
 #: Widths of the Moreau envelope, in units of the loss argument, for losses with a kink.
 ROUNDED = (0.1, 0.01)
 
-
 #: Noise added to the factors of a start, as a share of their root mean square: a factor of zero would stay zero.
 NOISE = 1e-2
 
@@ -93,18 +92,13 @@ def _objective(training: Training, signs: Matrix, shape: tuple[int, ...], width:
         T = penalty.fold(z) @ X.T
         if signs.ndim == 1:
             mask = np.where(T >= 0, signs[:, None], slope * signs[:, None])
-            value, slopes = _loss(training, np.einsum("jn,jn->n", mask, T), width)
+            value, slopes = training.loss.rounded(np.einsum("jn,jn->n", mask, T), width)
             pulled = (mask * slopes) @ X
         else:
             active = np.where(T >= 0, 1.0, slope)
-            value, slopes = _loss(training, (signs.T @ (active * T)).reshape(-1), width)
+            value, slopes = training.loss.rounded((signs.T @ (active * T)).reshape(-1), width)
             pulled = (active * (signs @ slopes.reshape(signs.shape[1], -1))) @ X
         gradient = penalty.pull(z, pulled) + penalty.beta * z
         return value + 0.5 * penalty.beta * float(flat @ flat), gradient.ravel()
 
     return at
-
-
-def _loss(training: Training, predictions: Matrix, width: float) -> tuple[float, Matrix]:
-    """The loss, or its Moreau envelope, and the gradient in the predictions."""
-    return training.loss.rounded(predictions, width)
