@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 import data_strategies as ds
 import relumodel as rm
-from relumodel.adaptive import descend, dual, loop
+from relumodel.adaptive import dual, loop
 from relumodel.adaptive.dual import Dual
 from relumodel.adaptive.training import Training
 from relumodel.certify.global_bound import global_bound
@@ -183,7 +183,7 @@ def test_bad_arguments_are_refused(change) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "call"), [(loop, "random_start", 1), (descend, "_loss", 20), (loop, "cells_of", 1), (dual, "search", 1)]
+    ("module", "name", "call"), [(loop, "random_start", 1), (SampleLoss, "rounded", 20), (loop, "cells_of", 1), (dual, "search", 1)]
 )
 def test_ctrl_c_in_the_first_round_returns_the_best_so_far(module, name: str, call: int, monkeypatch) -> None:
     work, calls = getattr(module, name), []
