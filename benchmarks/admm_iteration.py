@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 import relumodel as rm
-from relumodel_admm.cast import Arrays
+from relumodel.program.arrays import Arrays
 from relumodel_admm.first_order import FirstOrder
 
 REPEATS = 9

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import relumodel as rm
-from relumodel_admm.cast import Arrays
+from relumodel.program.arrays import Arrays
 from relumodel_admm.first_order import FirstOrder
 from relumodel_admm.splitting import Splitting
 

@@ -22,10 +22,10 @@ import torch
 from native_engine import cases
 
 import relumodel as rm
-from relumodel_admm.cast import Arrays
+from relumodel.program.arrays import Arrays
+from relumodel.program.tensors import Tensors
 from relumodel_admm.first_order import FirstOrder
 from relumodel_torch.backend import TorchBackend
-from relumodel_torch.tensors import Tensors
 
 
 def in_turns(calls: list[Callable[[], object]], repeats: int) -> list[float]:

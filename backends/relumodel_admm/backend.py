@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from relumodel.backend import BackendError, Options, Program, RawSolution, solve_parts
+from relumodel.program.arrays import Arrays
 
-from .cast import Arrays
 from .first_order import ITERATIONS, PRECISIONS, bytes_needed, precision, samples
 from .first_order import solve as splitting
 from .images import unknown_map

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relumodel.backend import BackendError, Options, Program, RawSolution, certify, relative_gap
+from relumodel.program.arrays import Arrays, converted
 from relumodel.program.functions import Nonnegative, SampleLoss
 
-from .cast import Arrays, converted
 from .images import Images, SeparateImages, images_of
 from .normal_system import DENSE, ENTRIES, STEPS, DenseInverse, NormalSystem, PencilInverse
 from .splitting import Splitting

@@ -16,9 +16,9 @@ import scipy.linalg
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from relumodel.program.arrays import Arrays
 from relumodel.program.roots import on_host
 
-from .cast import Arrays
 from .images import Images, Pencil, SeparateImages
 
 #: Up to this many variables, and entries of the maps written out, the normal matrix is formed and factorised.

@@ -8,9 +8,9 @@ import pytest
 
 import relumodel as rm
 from relumodel.backend import Options
+from relumodel.program.arrays import Arrays
 from relumodel_admm import normal_system
 from relumodel_admm.backend import AdmmBackend
-from relumodel_admm.cast import Arrays
 from relumodel_admm.first_order import FirstOrder
 from relumodel_admm.images import images_of
 from relumodel_admm.normal_system import DenseInverse, NormalSystem, PencilInverse

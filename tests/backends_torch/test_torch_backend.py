@@ -11,14 +11,14 @@ import pytest
 
 import relumodel as rm
 from relumodel.backend import Options
+from relumodel.program.arrays import Arrays
 from relumodel.testing import check_backend
 from relumodel_admm.backend import AdmmBackend
-from relumodel_admm.cast import Arrays
 from relumodel_admm.first_order import FirstOrder
 
 torch = pytest.importorskip("torch")
+from relumodel.program.tensors import Tensors  # noqa: E402
 from relumodel_torch.backend import TorchBackend  # noqa: E402
-from relumodel_torch.tensors import Tensors  # noqa: E402
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel_admm.cast import Arrays
+from .arrays import Arrays
 
 
 @dataclass(frozen=True)

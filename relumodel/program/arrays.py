@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Arrays:
-    """NumPy arrays of one precision. A backend of another library has a class of its own with these two methods."""
+    """NumPy arrays of one precision; `Tensors` are torch's."""
 
     dtype: str = "float64"
 
