@@ -150,8 +150,9 @@ class _ConvexReLU(BaseEstimator):
         return type(self.perturbation)(tuple(self.perturbation.radii(self.n_features_in_, names).tolist()))
 
     def _patterns(self) -> Any:
+        adaptive = AdaptivePatterns(gap=self.gap, seed=self._seed(), width=WIDTH, starts=STARTS)  # bad values are refused even where idle
         if self.patterns is None:
-            return AdaptivePatterns(gap=self.gap, seed=self._seed(), width=WIDTH, starts=STARTS)
+            return adaptive
         if isinstance(self.patterns, GivenPatterns):
             raise InputError(
                 "GivenPatterns has a row for every sample, and the estimators reorder and merge samples; use Model.fit, or another source."

@@ -181,6 +181,7 @@ def test_a_time_limit_warns_and_keeps_the_best_so_far() -> None:
         ({"penalty": rm.WeightDecay(1.0)}, "penalty must be a class, rm.WeightDecay or rm.PathNorm"),
         ({"patterns": 50}, "patterns must say where patterns come from"),
         ({"gap": 0}, "gap must be a finite number > 0"),
+        ({"gap": 0, "patterns": rm.SamplePatterns(5)}, "gap must be a finite number > 0"),
         ({"time_limit": 0}, "time_limit must be a finite number > 0"),
         ({"perturbation": 0.1}, "perturbation must be a Perturbation"),
         ({"robust": "very"}, "robust must be 'strict' or 'crossing'"),
