@@ -150,7 +150,9 @@ class _ConvexReLU(BaseEstimator):
         return type(self.perturbation)(tuple(self.perturbation.radii(self.n_features_in_, names).tolist()))
 
     def _patterns(self) -> Any:
-        adaptive = AdaptivePatterns(gap=self.gap, seed=self._seed(), width=WIDTH, starts=STARTS)  # bad values are refused even where idle
+        adaptive = AdaptivePatterns(
+            gap=self.gap, seed=self._seed(), width=WIDTH, starts=STARTS
+        )  # bad values are refused even where idle
         if self.patterns is None:
             return adaptive
         if isinstance(self.patterns, GivenPatterns):
