@@ -25,6 +25,9 @@ from .dual_loss import DualLoss
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
+#: The least penalty the engine computes with, as a share of that which makes zero optimal were all columns as small as the smallest.
+TINY = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
@@ -124,8 +127,10 @@ def scaled(program: Program) -> Scaled:
     sides = None if cones is None else cones.map.mask[:, live]
     group = X.shape[1] if isinstance(penalty.function, GroupNorm) else 1
     beta = penalty.function.beta
-    if beta == 0:  # the limit of tiny penalties
-        beta = 1e-9 * float(penalty.function.block_gauges(layer.adjoint(function.gradient(np.zeros(len(X))))).max()) or 1.0
+    # smaller penalties, zero included, are solved as this one: their own bound is out of reach of float64, the point is as good
+    slopes = layer.adjoint(function.gradient(np.zeros(len(X)))).reshape(-1, X.shape[1]) * (columns.min() / columns)
+    least = TINY * float(penalty.function.block_gauges(slopes.reshape(-1)).max())
+    beta = max(beta, least) or 1.0
     return Scaled(
         program=program,
         live=live,

@@ -195,3 +195,12 @@ def test_a_path_in_any_order():
 def test_nothing_left_to_chance():
     first, second = (solved(program(rm.Squared(), rm.WeightDecay(1e-2))) for _ in range(2))
     assert np.array_equal(first.point, second.point)
+
+
+@pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge(), rm.Logistic()], ids=["squared", "hinge", "logistic"])
+def test_penalties_near_zero_are_solved_as_well_as_small_ones(loss) -> None:
+    """Where float64 can prove nothing any more, the point is still as good as that of a penalty a billion times larger."""
+    small = solved(program(loss, rm.WeightDecay(1e-9))).objective
+    for beta in (0.0, 5e-324, 1e-300, 1e-30, 1e-16, 1e-12):
+        found = solved(program(loss, rm.WeightDecay(beta)))
+        assert found.bound <= found.objective <= small * (1 + 1e-5) + 1e-7
