@@ -90,7 +90,8 @@ class FirstOrder:
         spread = float((clean.tau**2).sum()) if isinstance(clean, SampleLoss) else 0.0
         spread = spread or float(self.program.term("loss").map.shape[0])
         loss = LOSS * 2 * f0 / spread
-        share = {t.name: pencil.mean(images.X) for t, pencil in zip(self.program.terms, images.pencils(), strict=True)}
+        curvature = images.curvature()
+        share = {t.name: pencil.mean(curvature) for t, pencil in zip(self.program.terms, images.pencils(), strict=True)}
         level = loss * share["loss"]
         out = []
         for term in self.program.terms:

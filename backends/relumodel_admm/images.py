@@ -21,6 +21,7 @@ from relumodel.backend import Program
 from relumodel.program.crossing import CrossingMap
 from relumodel.program.functions import Nonnegative
 from relumodel.program.maps import Identity, Leading, MaskedProduct, Repeated
+from relumodel.program.ranks import ALONE, Alone
 from relumodel.program.robust_maps import SampleWeights, Stacked
 
 Matrix = NDArray[np.float64]
@@ -44,10 +45,9 @@ class Pencil:
         self.A1 += weight * other.A1
         self.rest += weight * other.rest
 
-    def mean(self, X: Matrix) -> float:
-        """The mean of its diagonal over the blocks."""
-        B, d = len(self.A0), X.shape[1]
-        return float((np.trace(self.A0) + np.trace(self.A1) * (X * X).sum() / d) / B)
+    def mean(self, curvature: float) -> float:
+        """The mean of its diagonal over the blocks. curvature : that of the diagonal of X'X."""
+        return float((np.trace(self.A0) + np.trace(self.A1) * curvature) / len(self.A0))
 
     def on_weights(self, slopes: Matrix, count: Any = 1.0) -> None:
         """sum_k count_k |sum_b slopes_bk u_b|^2; slopes (B, n)."""
@@ -210,8 +210,40 @@ def _plus(a: Any, b: Any) -> Any:
     return b
 
 
+class RowSums:
+    """What is summed over the rows of X, which may be those of this process alone: others then add theirs.
+
+    on_rows : which images have entries of their own for every row; the others are the same on every rank.
+    """
+
+    X: Any
+    on_rows: tuple[bool, ...]
+    ranks: Alone
+
+    def inner(self, a: list[Any], b: list[Any], weights: list[float]) -> Any:
+        """sum_j weights_j <a_j, b_j> of images."""
+        parts = [w * (p @ q) for w, p, q in zip(weights, a, b, strict=True)]
+        if self.ranks.size == 1:
+            return sum(parts)
+        rows = sum(part for part, on_rows in zip(parts, self.on_rows, strict=True) if on_rows)
+        return self.ranks.sum(rows) + sum(part for part, on_rows in zip(parts, self.on_rows, strict=True) if not on_rows)
+
+    def gram(self) -> Matrix:
+        """X'X."""
+        return self.ranks.sum(self.X.T @ self.X)
+
+    def curvature(self) -> float:
+        """The mean of the diagonal of X'X."""
+        return float(self.ranks.sum((self.X * self.X).sum())) / self.X.shape[1]
+
+    def shares(self) -> NDArray[np.float64]:
+        """(n,) |x_k|^2 / |X|_F^2 of the rows here."""
+        squares = (self.X * self.X).sum(axis=1)
+        return squares / (float(self.ranks.sum(squares.sum())) or 1.0)
+
+
 @dataclass(eq=False)
-class Images:
+class Images(RowSums):
     """All terms of a program. scales : what each image is divided by. Those of a program are NumPy's, in float64, and know their
     `pencils`; `converted` makes those of an iteration from them."""
 
@@ -219,6 +251,8 @@ class Images:
     shape: tuple[int, int, int]
     readers: tuple[Reader, ...]
     scales: tuple[Any, ...]
+    on_rows: tuple[bool, ...]
+    ranks: Alone = ALONE
 
     @property
     def size(self) -> int:
@@ -238,23 +272,28 @@ class Images:
             on_u, on_s = reader.back(q, on_u, on_s)
         xp = array_namespace(on_s)
         C, P, _ = self.shape
-        out = xp.reshape(xp.reshape(on_s, (C * P, -1)) @ self.X, self.shape)
+        out = xp.reshape(self.ranks.sum(xp.reshape(on_s, (C * P, -1)) @ self.X), self.shape)
         return xp.reshape(out if on_u is None else out + on_u, (-1,))
 
     def pencils(self) -> list[Pencil]:
         """K_j'K_j of every term."""
         C, P, _ = self.shape
-        out = [Pencil.zero(_shares(self.X), C * P, 0) for _ in self.readers]
-        for reader, pencil in zip(self.readers, out, strict=True):
+        shares = self.shares()
+        out = [Pencil.zero(shares, C * P, 0) for _ in self.readers]
+        for reader, pencil, on_rows in zip(self.readers, out, self.on_rows, strict=True):
             reader.pencil(pencil)
+            if on_rows:
+                pencil.A0, pencil.A1 = self.ranks.sum(pencil.A0), self.ranks.sum(pencil.A1)
         return out
 
 
 @dataclass(eq=False)
-class SeparateImages:
+class SeparateImages(RowSums):
     """The terms of a crossing program, each through its own map."""
 
     maps: tuple[Any, ...]
+    on_rows: tuple[bool, ...]
+    ranks: Alone = ALONE
 
     @property
     def X(self) -> Any:
@@ -277,7 +316,7 @@ class SeparateImages:
     def pencils(self) -> list[Pencil]:
         crossing = next(K for K in self.maps if isinstance(K, CrossingMap))
         B = 2 * crossing.sizes[0]
-        out = [Pencil.zero(_shares(self.X), B, B) for _ in self.maps]
+        out = [Pencil.zero(self.shares(), B, B) for _ in self.maps]
         for K, pencil in zip(self.maps, out, strict=True):
             if isinstance(K, CrossingMap):
                 _crossing_pencil(K, pencil)
@@ -285,11 +324,6 @@ class SeparateImages:
                 pencil.A0 += np.eye(B)
                 pencil.rest += isinstance(K, Identity)
         return out
-
-
-def _shares(X: Any) -> NDArray[np.float64]:
-    squares = (X * X).sum(axis=1)
-    return squares / (squares.sum() or 1.0)
 
 
 def _crossing_pencil(K: CrossingMap, out: Pencil) -> None:
@@ -309,8 +343,9 @@ def _crossing_pencil(K: CrossingMap, out: Pencil) -> None:
 def images_of(program: Program) -> Images | SeparateImages:
     """The images of a program's terms."""
     first: Any = program.terms[0].map
+    on_rows = tuple(t.on_rows for t in program.terms)
     if isinstance(first, CrossingMap):
-        return SeparateImages(tuple(t.map for t in program.terms))
+        return SeparateImages(tuple(t.map for t in program.terms), on_rows)
     first, outputs = getattr(first, "one", first), getattr(first, "times", 1)
     shape = (outputs * len(first.signs), first.mask.shape[0], first.X.shape[1])
     readers, scales = [], []
@@ -321,7 +356,7 @@ def images_of(program: Program) -> Images | SeparateImages:
             norms = np.where(norms > 0, norms, 1.0)
         readers.append(_reader(term.map, shape, norms))
         scales.append(norms)
-    return Images(first.X, shape, tuple(readers), tuple(scales))
+    return Images(first.X, shape, tuple(readers), tuple(scales), on_rows)
 
 
 def _reader(K: Any, shape: tuple[int, int, int], norms: Any) -> Reader:

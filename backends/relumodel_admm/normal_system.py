@@ -48,7 +48,7 @@ class PencilInverse:
 
     def __init__(self, images: Images | SeparateImages, arrays: Arrays) -> None:
         self.arrays, self.pencils = arrays, images.pencils()
-        curvature, basis = np.linalg.eigh(images.X.T @ images.X)
+        curvature, basis = np.linalg.eigh(images.gram())
         self.curvature = np.maximum(curvature, 0)
         self.basis = self._array(basis)
 
@@ -82,7 +82,7 @@ class DenseInverse:
         self.arrays = arrays
         columns = [images.forward(column) for column in np.eye(images.size)]
         K = [np.stack([column[j] for column in columns], axis=1) for j in range(len(columns[0]))]
-        self.parts = [k.T @ k for k in K]
+        self.parts = [images.ranks.sum(k.T @ k) if on_rows else k.T @ k for k, on_rows in zip(K, images.on_rows, strict=True)]
 
     def weigh(self, weights: list[float]) -> None:
         total = sum(weight * part for weight, part in zip(weights, self.parts, strict=True))
@@ -114,7 +114,7 @@ class NormalSystem:
         slope = residual @ direction
         for step in range(self.steps):
             moved = self.images.forward(direction)
-            curvature = sum(w * (m @ m) for m, w in zip(moved, self.weights, strict=True))
+            curvature = self.images.inner(moved, moved, self.weights)
             length = _ratio(slope, curvature)
             x = x + length * direction
             for image, m in zip(images, moved, strict=True):

@@ -73,7 +73,7 @@ class Splitting:
         self.states = [p + y / w for p, y, w in zip(self.copies, q, self.weights, strict=True)]
 
     def _length(self, parts: list[Any]) -> float:
-        return math.sqrt(sum(w * _norm(part) ** 2 for w, part in zip(self.weights, parts, strict=True)))
+        return math.sqrt(float(self.system.images.inner(parts, parts, self.weights)))
 
 
 def _norm(v: Any) -> float:

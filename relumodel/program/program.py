@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError, InputTypeError
 from ..threads import threads_for
 from .functions import Function
-from .maps import LinearMap, Repeated
+from .maps import Identity, Leading, LinearMap, Repeated
 from .semidefinite import Semidefinite
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ class Term:
     name: str
     function: Function
     map: LinearMap
+
+    @property
+    def on_rows(self) -> bool:
+        """Whether K x has entries for every row of the data; else it holds entries of x, and is the same whoever has the rows."""
+        K = self.map.one if isinstance(self.map, Repeated) else self.map
+        return not isinstance(K, Identity | Leading)
 
 
 class Inverse(Protocol):
