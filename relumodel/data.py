@@ -105,19 +105,60 @@ def read_as_trained(X: Any, width: int, trained: tuple[str, ...] | None) -> Matr
 
 def read_targets(y: Any, n: int, loss: Loss) -> Matrix:
     """y as a finite float64 (n,) array, or (n, c); labels -1/+1 with both classes in every column where the loss reads margins."""
+    out = _read_labels(y, n, loss)
+    if loss.reads == "margin":
+        both_classes(out.min(axis=0), out.max(axis=0), loss)
+    return out
+
+
+def _read_labels(y: Any, n: int, loss: Loss) -> Matrix:
+    """The same for some of the samples, in which a class may be missing."""
     if loss.reads == "residual":
         return _targets(y, n)
     if loss.reads == "classes":
         return _vector(y, n)
     hint = "; for other targets use rm.Squared, rm.Absolute or rm.Huber, for class labels rm.MultiMargin or rm.SoftmaxCrossEntropy"
-    out = _signs(_targets(y, n), type(loss).__name__, hint)
-    alike = np.atleast_1d((out == out[0]).all(axis=0))
+    return _signs(_targets(y, n), type(loss).__name__, hint)
+
+
+def both_classes(smallest: Matrix, largest: Matrix, loss: Loss) -> None:
+    """An error where a column of labels -1/+1, of which the smallest and the largest are given, has one class only."""
+    alike = np.atleast_1d(smallest == largest)
     if alike.any():
-        where = "" if out.ndim == 1 else f" in column {int(alike.argmax())}"
+        where = "" if np.ndim(smallest) == 0 else f" in column {int(alike.argmax())}"
         raise InputError(
-            f"{type(loss).__name__} needs both classes; every label in y{where} is {np.atleast_1d(out[0])[alike.argmax()]:+g}."
+            f"{type(loss).__name__} needs both classes; every label in y{where} is {np.atleast_1d(smallest)[alike.argmax()]:+g}."
         )
-    return out
+
+
+@dataclass(frozen=True, eq=False)
+class BatchData:
+    """Some checked samples. X : (n, d) without the bias column.  y : (n,), or (n, c).  weights : (n,) positive.
+    names : d feature names or None."""
+
+    X: Matrix
+    y: Matrix
+    weights: Matrix
+    names: tuple[str, ...] | None
+
+
+def read_batch(X: Any, y: Any, sample_weight: Any, loss: Loss, width: int | None) -> BatchData | None:
+    """A batch for training with `loss`, in which classes may be missing; None where every sample has weight 0.
+    X : (n, d), or (n, ...) whose other axes are made one, in C order: images.  width : the d expected, if known."""
+    if np.ndim(X) > 2:
+        X = X.reshape(len(X), -1)
+    features, names = read_features(X, width)
+    targets = _targets(y, len(features))
+    weights = np.ones(len(features))
+    if sample_weight is not None:
+        weights = _vector(sample_weight, len(features), "sample_weight")
+        if (weights < 0).any():
+            raise InputError(f"sample_weight must not be negative; its smallest entry is {weights.min():g}.")
+        used = weights > 0
+        if not used.any():
+            return None
+        features, targets, weights = features[used], targets[used], weights[used]
+    return BatchData(features, _read_labels(targets, len(features), loss), weights, names)
 
 
 def read_classes_of(y: Any, n: int, classes: Matrix) -> Matrix:

@@ -14,6 +14,7 @@ from .perturbations import Perturbation
 
 if TYPE_CHECKING:
     from .adaptive.result import Fit
+    from .batches.program import BatchProgram
     from .program.program import Program
 
 
@@ -64,6 +65,22 @@ class Model(Declared):
         from .lowering import lower
 
         return lower(self.network, self, read(X, y, self.loss, sample_weight), patterns)
+
+    def compile_batches(self, data: Any, patterns: Any = None, batch_size: int = 1024) -> BatchProgram:
+        """The convex program of this model on data beyond memory, read a batch at a time and never whole.
+
+        data : a pair (X, y) or triple (X, y, sample_weight) of arrays that can be sliced, `numpy.memmap` for example; a torch DataLoader or
+            another iterable of batches that can be gone through again; or a callable that returns a new iterator over them. Batches are
+            (X, y) or (X, y, sample_weight). X : (n, d), or (n, ...), whose other axes are made one in C order. Every pass must give the
+            same samples, in any order.
+        patterns : where directions come from, e.g. `rm.SamplePatterns(50, seed=0)`: they are chosen on the first batches, and their
+            patterns [X g >= 0] on all of the data are used.
+        batch_size : samples of a batch where data are arrays; iterables have batches of their own.
+        Goes through the data once, to check and to count. Raises `InputError` / `InputTypeError`, naming the batch, when something is off.
+        """
+        from .batches.program import compile_batches
+
+        return compile_batches(self, data, patterns, batch_size)
 
     def fit(
         self,

@@ -14,7 +14,7 @@ from .hidden_layer import HiddenLayer, SubNetworkLayers, hidden_layer
 from .packing import distinct, pack
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
-from .sub_networks import SubNetworks, given
+from .sub_networks import SubNetworks, given, patterns
 from .witness import find_witnesses, is_strict, no_witnesses
 
 
@@ -54,11 +54,45 @@ class PatternsOf(PatternStrategy):
         origin = f"{len(best):,} of a network with {self.network.neurons:,} neurons"
         return PatternSet(D, witnesses, complete=False, origin=origin)
 
+    def find_directions(self, X: NDArray[np.float64], bias: bool) -> PatternSet:
+        """The directions of the network's neurons themselves, equal ones once, zero ones left out. Raises as `find` does."""
+        if isinstance(self.network, SubNetworkLayers):
+            raise InputError("These are the directions of a three-layer network; train rm.ParallelThreeLayer(width=...) on them.")
+        vectors = unit_rows(_weights_for(self.network, X, bias).T)
+        vectors = vectors[np.sort(np.unique(vectors, axis=0, return_index=True)[1])]
+        vectors = np.ascontiguousarray(vectors[vectors.any(axis=1)])
+        if not len(vectors):
+            raise InputError("Every hidden neuron of this network is zero, so it has no directions to train on.")
+        origin = f"{len(vectors):,} directions of a network with {self.network.neurons:,} neurons"
+        return PatternSet(X @ vectors.T >= 0, vectors, complete=False, origin=origin)
+
+    def find_sub_network_directions(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
+        """The weights of the network's sub-networks, those left out that have a neuron without weights."""
+        layers = self._sub_networks(X, bias, width)
+        U, v = layers.hidden_weights.transpose(0, 2, 1), layers.second_weights
+        used = np.flatnonzero((U.any(axis=2) & (v != 0)).all(axis=1))
+        if not len(used):
+            raise InputError(
+                "Every sub-network of this network has a neuron without weights, so there are no directions to train on."
+            )
+        units = np.stack([unit_rows(U[g]) for g in used])
+        v = v[used] * np.linalg.norm(U[used], axis=2)
+        parts = [patterns(X, *pair) for pair in zip(units, v, strict=True)]
+        inner, outer = np.stack([part[0] for part in parts]), np.stack([part[1] for part in parts])
+        return SubNetworks(inner, outer, units, v, f"{len(used):,} of a network with {len(layers.second_weights):,} sub-networks")
+
     def find_sub_networks(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
         """Those of the sub-networks that are not 0 on every sample, equal ones once. The program is never worse than the network."""
+        layers = self._sub_networks(X, bias, width)
+        return given(X, layers.hidden_weights.transpose(0, 2, 1), layers.second_weights)
+
+    def _sub_networks(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworkLayers:
+        """The network's sub-networks, or an error where they do not fit the data."""
         layers = self.network
         if not isinstance(layers, SubNetworkLayers):
-            return super().find_sub_networks(X, bias, width)
+            raise InputError(
+                "PatternsOf a two-layer network does not give patterns of three-layer sub-networks; use rm.SamplePatterns(10, seed=0)."
+            )
         shape = (X.shape[1] - bias, bias, width)
         own = (layers.hidden_weights.shape[1] - layers.bias, layers.bias, layers.hidden_weights.shape[2])
         if shape != own:
@@ -66,7 +100,7 @@ class PatternsOf(PatternStrategy):
                 f"The network's sub-networks have {own[0]} features, bias={own[1]} and {own[2]} neurons; the data and the model have "
                 f"{shape[0]}, bias={shape[1]} and {shape[2]}."
             )
-        return given(X, layers.hidden_weights.transpose(0, 2, 1), layers.second_weights)
+        return layers
 
 
 def _weights_for(layer: HiddenLayer, X: NDArray[np.float64], bias: bool) -> NDArray[np.float64]:

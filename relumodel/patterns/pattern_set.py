@@ -47,3 +47,16 @@ class PatternStrategy(Declared):
         raise InputError(
             f"{type(self).__name__} does not give patterns of three-layer sub-networks; use rm.SamplePatterns(10, seed=0)."
         )
+
+    def find_directions(self, X: NDArray[np.float64], bias: bool) -> PatternSet:
+        """Directions whose patterns are used on more samples than there are in X (n, d), the first of them: the witnesses (P, d), none NaN."""
+        raise InputError(
+            f"{type(self).__name__} lists patterns of samples that are in memory; data that come by batches need directions: use "
+            "rm.SamplePatterns(50, seed=0), or rm.PatternsOf(network)."
+        )
+
+    def find_sub_network_directions(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
+        """The same for the weights of three-layer sub-networks with `width` hidden neurons."""
+        raise InputError(
+            f"{type(self).__name__} does not give directions of three-layer sub-networks; use rm.SamplePatterns(10, seed=0)."
+        )

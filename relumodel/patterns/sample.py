@@ -65,6 +65,14 @@ class SamplePatterns(PatternStrategy):
         """`count` sub-networks with distinct patterns (Ergen & Pilanci 2021, Remark 3)."""
         return sampled(X, width, self.count, self.seed)
 
+    def find_directions(self, X: NDArray[np.float64], bias: bool) -> PatternSet:
+        """Those that give `count` distinct patterns on X (n, d)."""
+        return self.find(X, bias)
+
+    def find_sub_network_directions(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
+        """Those of `count` sub-networks with distinct patterns on X (n, d)."""
+        return self.find_sub_networks(X, bias, width)
+
     def _draw(self, draws: _Draws) -> Arrangement | None:
         """Draw until there are more patterns than asked for, or until as many draws again bring nothing new."""
         reduced = None
