@@ -29,33 +29,30 @@ Matrix = NDArray[np.float64]
 
 @dataclass
 class Pencil:
-    """A0 (x) I + A1 (x) X'X on B blocks, and the diagonal of the variables after the blocks. share : (n,) |x_k|^2 / |X|_F^2."""
+    """K'K of a term:  own0 I + own1 X'X  on every block, and  s s' (x) (A0 (x) I + A1 (x) X'X)  on the copies of an output, whose signs
+    are s, the same for every output. So what predictions do not read of the copies needs nothing but X'X; A0 and A1 are of order P,
+    or 0 where a term has no such part. Then the diagonal of the variables after the blocks. share : (n,) |x_k|^2 / |X|_F^2."""
 
     share: NDArray[np.float64]
-    A0: Matrix
-    A1: Matrix
-    rest: NDArray[np.float64]
-
-    @classmethod
-    def zero(cls, share: NDArray[np.float64], blocks: int, rest: int) -> Pencil:
-        return cls(share, np.zeros((blocks, blocks)), np.zeros((blocks, blocks)), np.zeros(rest))
-
-    def add(self, other: Pencil, weight: float) -> None:
-        self.A0 += weight * other.A0
-        self.A1 += weight * other.A1
-        self.rest += weight * other.rest
+    signs: tuple[float, ...]
+    A0: Any = 0.0
+    A1: Any = 0.0
+    own0: float = 0.0
+    own1: float = 0.0
+    rest: Any = 0.0
 
     def mean(self, curvature: float) -> float:
         """The mean of its diagonal over the blocks. curvature : that of the diagonal of X'X."""
-        return float((np.trace(self.A0) + np.trace(self.A1) * curvature) / len(self.A0))
+        read = sum(factor * np.diagonal(A).mean() for A, factor in ((self.A0, 1.0), (self.A1, curvature)) if np.ndim(A))
+        return float(self.own0 + self.own1 * curvature + np.square(self.signs).mean() * read)
 
-    def on_weights(self, slopes: Matrix, count: Any = 1.0) -> None:
-        """sum_k count_k |sum_b slopes_bk u_b|^2; slopes (B, n)."""
-        self.A0 += (slopes * count) @ slopes.T
+    def on_weights(self, slopes: Matrix) -> None:
+        """sum_k |sum_b slopes_bk u_b|^2, u the signed sum of the copies; slopes (P, n)."""
+        self.A0 = self.A0 + slopes @ slopes.T
 
     def on_products(self, slopes: Matrix, rows: Any = slice(None)) -> None:
-        """sum_k (sum_b slopes_bk x_k.u_b)^2 over some rows of X; slopes (B, rows)."""
-        self.A1 += (slopes * self.share[rows]) @ slopes.T
+        """sum_k (sum_b slopes_bk x_k.u_b)^2 over some rows of X; slopes (P, rows)."""
+        self.A1 = self.A1 + (slopes * self.share[rows]) @ slopes.T
 
 
 class Reader:
@@ -94,7 +91,7 @@ class ReadPrediction(Reader):
         return on_u, on_s
 
     def pencil(self, out: Pencil) -> None:
-        out.on_products(np.concatenate([s * self.mask for s in self.signs]))
+        out.on_products(self.mask)
 
 
 @dataclass(eq=False)
@@ -114,11 +111,7 @@ class ReadOutputs(Reader):
         return on_u, _plus(on_s, xp.concat([self.one.back(parts[r, :], None, None)[1] for r in range(self.outputs)]))
 
     def pencil(self, out: Pencil) -> None:
-        B = len(out.A0) // self.outputs
-        single = Pencil.zero(out.share, B, 0)
-        self.one.pencil(single)
-        for r in range(self.outputs):
-            out.A1[r * B : (r + 1) * B, r * B : (r + 1) * B] += single.A1
+        self.one.pencil(out)
 
 
 @dataclass(eq=False)
@@ -135,9 +128,7 @@ class ReadSides(Reader):
         return on_u, _plus(on_s, array_namespace(q).reshape(q, self.shape) * self.side)
 
     def pencil(self, out: Pencil) -> None:
-        C = self.shape[0]
-        each = (self.side**2 * out.share).sum(axis=1)
-        out.A1 += np.diag(np.tile(each, C))
+        out.own1 += float((self.side[0] ** 2 * out.share).sum())  # the squares of signs, so the same for every pattern
 
 
 @dataclass(eq=False)
@@ -154,7 +145,7 @@ class ReadBlocks(Reader):
         return (own if on_u is None else on_u + own), on_s
 
     def pencil(self, out: Pencil) -> None:
-        out.A0 += np.eye(len(out.A0))
+        out.own0 += 1.0
 
 
 @dataclass(eq=False)
@@ -178,7 +169,7 @@ class ReadSampleWeights(Reader):
 
     def pencil(self, out: Pencil) -> None:
         self.prediction.pencil(out)
-        out.on_weights(np.concatenate([s * self.slopes for s in self.prediction.signs]))
+        out.on_weights(self.slopes)
 
 
 @dataclass(eq=False)
@@ -244,11 +235,12 @@ class RowSums:
 
 @dataclass(eq=False)
 class Images(RowSums):
-    """All terms of a program. scales : what each image is divided by. Those of a program are NumPy's, in float64, and know their
-    `pencils`; `converted` makes those of an iteration from them."""
+    """All terms of a program. scales : what each image is divided by.  signs : those of the copies of one output. Those of a program
+    are NumPy's, in float64, and know their `pencils`; `converted` makes those of an iteration from them."""
 
     X: Any
     shape: tuple[int, int, int]
+    signs: tuple[float, ...]
     readers: tuple[Reader, ...]
     scales: tuple[Any, ...]
     on_rows: tuple[bool, ...]
@@ -277,23 +269,24 @@ class Images(RowSums):
 
     def pencils(self) -> list[Pencil]:
         """K_j'K_j of every term."""
-        C, P, _ = self.shape
         shares = self.shares()
-        out = [Pencil.zero(shares, C * P, 0) for _ in self.readers]
+        out = [Pencil(shares, self.signs) for _ in self.readers]
         for reader, pencil, on_rows in zip(self.readers, out, self.on_rows, strict=True):
             reader.pencil(pencil)
             if on_rows:
-                pencil.A0, pencil.A1 = self.ranks.sum(pencil.A0), self.ranks.sum(pencil.A1)
+                pencil.own1, pencil.A0, pencil.A1 = (self.ranks.sum(part) for part in (pencil.own1, pencil.A0, pencil.A1))
         return out
 
 
 @dataclass(eq=False)
 class SeparateImages(RowSums):
-    """The terms of a crossing program, each through its own map."""
+    """The terms of a crossing program, each through its own map. Every block has slopes of its own, those of v and of w too: to a
+    pencil they are blocks of one copy."""
 
     maps: tuple[Any, ...]
     on_rows: tuple[bool, ...]
     ranks: Alone = ALONE
+    signs: tuple[float, ...] = (1.0,)
 
     @property
     def X(self) -> Any:
@@ -315,13 +308,12 @@ class SeparateImages(RowSums):
 
     def pencils(self) -> list[Pencil]:
         crossing = next(K for K in self.maps if isinstance(K, CrossingMap))
-        B = 2 * crossing.sizes[0]
-        out = [Pencil.zero(self.shares(), B, B) for _ in self.maps]
+        out = [Pencil(self.shares(), self.signs, rest=np.zeros(2 * crossing.sizes[0])) for _ in self.maps]
         for K, pencil in zip(self.maps, out, strict=True):
             if isinstance(K, CrossingMap):
                 _crossing_pencil(K, pencil)
             else:
-                pencil.A0 += np.eye(B)
+                pencil.own0 += 1.0
                 pencil.rest += isinstance(K, Identity)
         return out
 
@@ -356,7 +348,7 @@ def images_of(program: Program) -> Images | SeparateImages:
             norms = np.where(norms > 0, norms, 1.0)
         readers.append(_reader(term.map, shape, norms))
         scales.append(norms)
-    return Images(first.X, shape, tuple(readers), tuple(scales), on_rows)
+    return Images(first.X, shape, first.signs, tuple(readers), tuple(scales), on_rows)
 
 
 def _reader(K: Any, shape: tuple[int, int, int], norms: Any) -> Reader:

@@ -3,8 +3,10 @@
 Preconditioned conjugate gradients, started where the last minimisation ended. They need one adjoint and one forward product a
 step, keep the images K_j x up to date without further products, and correct their own rounding (the residual is formed anew
 every time). The preconditioner replaces X' diag(m_i m_j) X by its mean, a multiple of X'X, which makes the normal matrix
-A0 (x) I + A1 (x) X'X between blocks; one eigendecomposition of X'X (d x d), made once, and one of the pencil (A0, A1)
-(B x B), made anew when the weights change, invert that. Small programs get the normal matrix itself, factorised.
+A0 (x) I + A1 (x) X'X between blocks. In the basis of the eigenvectors of X'X (d x d) the copies of a block need no more but in the one
+combination that predictions read; there the pencil (A0, A1) (P x P) is diagonalised. For clean programs A0 is a multiple of I, so
+one decomposition serves for all weights; robust ones make it anew when the weights change. Small programs get the normal
+matrix itself, factorised.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from relumodel.program.arrays import Arrays
 from relumodel.program.roots import on_host
 
-from .images import Images, Pencil, SeparateImages
+from .images import Images, SeparateImages
 
 #: Up to this many variables, and entries of the maps written out, the normal matrix is formed and factorised.
 DENSE, ENTRIES = 600, 2e7
@@ -41,36 +43,61 @@ class Preconditioner(Protocol):
 
 
 class PencilInverse:
-    """The inverse of A0 (x) I + A1 (x) X'X on the blocks and of a diagonal on the rest. images : those of the program, in float64, which
-    is what everything here is computed in; what a minimisation needs is given to its arrays."""
+    """The inverse of what the pencils add up to, on the blocks and of a diagonal on the rest. images : those of the program, in float64,
+    which is what everything here is computed in; what a minimisation needs is given to its arrays."""
 
     exact = False
 
     def __init__(self, images: Images | SeparateImages, arrays: Arrays) -> None:
         self.arrays, self.pencils = arrays, images.pencils()
-        curvature, basis = np.linalg.eigh(images.gram())
-        self.curvature = np.maximum(curvature, 0)
+        self.signs = images.signs
+        self.size = sum(s * s for s in self.signs)
+        self.curvature, basis = _eigen(images.gram())
         self.basis = self._array(basis)
+        (self.read,) = (at for at, pencil in enumerate(self.pencils) if np.ndim(pencil.A1))  # the loss alone reads predictions
+        self.one_basis = np.ndim(self.pencils[self.read].A0) == 0
+        if self.one_basis:
+            self.gains, vectors = _eigen(self.pencils[self.read].A1)
+            self.mix = self._array(vectors.T)
 
     def _array(self, values: NDArray[np.float64]) -> Any:
         return self.arrays.give(np.ascontiguousarray(values))
 
     def weigh(self, weights: list[float]) -> None:
-        total = Pencil.zero(self.pencils[0].share, len(self.pencils[0].A0), len(self.pencils[0].rest))
-        for pencil, weight in zip(self.pencils, weights, strict=True):
-            total.add(pencil, weight)
-        root = np.linalg.inv(np.linalg.cholesky(total.A0))
-        gains, vectors = np.linalg.eigh(root @ total.A1 @ root.T)
+        own0, own1, rest = (
+            sum(w * getattr(pencil, part) for w, pencil in zip(weights, self.pencils, strict=True))
+            for part in ("own0", "own1", "rest")
+        )
+        own = own0 + own1 * self.curvature
+        self.apart = self._array(1 / own)
+        self.rest = None if np.ndim(rest) == 0 else self._array(1 / rest)
+        weight = self.size * weights[self.read]
+        if self.one_basis:  # A0 is a multiple of I whatever the weights: one basis serves them all
+            self.scale = self._array(1 / (own + weight * self.gains[:, None] * self.curvature))
+            return
+        pencil, eye = self.pencils[self.read], np.eye(len(self.pencils[self.read].A1))
+        root = np.linalg.inv(np.linalg.cholesky(weight * pencil.A0 + own0 * eye))
+        gains, vectors = _eigen(root @ (weight * pencil.A1 + own1 * eye) @ root.T)
         self.mix = self._array(vectors.T @ root)
-        self.scale = self._array(1 / (1 + np.maximum(gains, 0)[:, None] * self.curvature))
-        self.rest = self._array(1 / total.rest)
+        self.scale = self._array(1 / (1 + gains[:, None] * self.curvature))
 
     def __call__(self, r: Any) -> Any:
-        xp, rest = array_namespace(r), self.rest.shape[0]
-        R = xp.reshape(r[: r.shape[0] - rest], (self.mix.shape[0], -1))
-        turned = ((self.mix @ R) @ self.basis) * self.scale
-        out = xp.reshape(self.mix.T @ (turned @ self.basis.T), (-1,))
-        return xp.concat([out, r[r.shape[0] - rest :] * self.rest]) if rest else out
+        xp, d, P = array_namespace(r), self.basis.shape[0], self.mix.shape[0]
+        end = r.shape[0] - (0 if self.rest is None else self.rest.shape[0])
+        turned = xp.reshape(xp.reshape(r[:end], (-1, d)) @ self.basis, (-1, len(self.signs), P, d))
+        read = sum(s * turned[:, c, :, :] for c, s in enumerate(self.signs)) / self.size
+        moved = self.mix.T @ ((self.mix @ read) * self.scale) - read * self.apart
+        turned *= self.apart
+        for c, s in enumerate(self.signs):
+            turned[:, c, :, :] += s * moved
+        out = xp.reshape(xp.reshape(turned, (-1, d)) @ self.basis.T, (-1,))
+        return out if self.rest is None else xp.concat([out, r[end:] * self.rest])
+
+
+def _eigen(A: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Eigenvalues and vectors of a positive semidefinite matrix; what rounding made negative is zero."""
+    values, vectors = np.linalg.eigh(A)
+    return np.maximum(values, 0), vectors
 
 
 class DenseInverse:

@@ -9,9 +9,12 @@ import pytest
 import relumodel as rm
 from relumodel.backend import Options
 from relumodel.program.arrays import Arrays
+from relumodel.program.crossing import CrossingMap
+from relumodel.program.maps import Identity, Leading, Repeated
+from relumodel.program.robust_maps import SampleWeights, Stacked
 from relumodel_admm import normal_system
 from relumodel_admm.backend import AdmmBackend
-from relumodel_admm.first_order import FirstOrder
+from relumodel_admm.first_order import FirstOrder, samples
 from relumodel_admm.images import images_of
 from relumodel_admm.normal_system import DenseInverse, NormalSystem, PencilInverse
 
@@ -19,10 +22,14 @@ LOSSES = [rm.Squared(), rm.Absolute(), rm.Huber(0.3), rm.Hinge(), rm.SquaredHing
 NAMES = ["squared", "absolute", "huber", "hinge", "squared hinge", "logistic"]
 
 
-def program(loss=None, penalty=None, perturbation=None, robust="strict", activation=None, X=None, n=24, seed=0, patterns=5):
+def program(
+    loss=None, penalty=None, perturbation=None, robust="strict", activation=None, X=None, n=24, seed=0, patterns=5, outputs=None
+):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, 3)) if X is None else X
     y = np.where(X[:, 0] + 0.3 * rng.standard_normal(len(X)) > 0, 1.0, -1.0)
+    if outputs:
+        y = rng.integers(0, outputs, len(X))
     model = rm.Model(
         rm.TwoLayer(activation or rm.ReLU(), bias=True),
         loss or rm.Squared(),
@@ -118,7 +125,62 @@ CASES = {
     "strict gated": program(rm.Hinge(), perturbation=rm.LInf(0.02), n=12, activation=rm.GatedReLU()),
     "crossing": program(rm.Hinge(), perturbation=rm.LInf(0.02), robust="crossing", n=12),
     "crossing residual": program(rm.Squared(), perturbation=rm.LInf(0.02), robust="crossing", n=12),
+    "leaky": program(
+        activation=rm.LeakyReLU(0.1), X=np.vstack([np.random.default_rng(0).standard_normal((20, 3)), np.zeros((2, 3))])
+    ),
+    "outputs": program(rm.MultiMargin(), n=12, outputs=3, patterns=3),
+    "outputs, gated": program(rm.SoftmaxCrossEntropy(), activation=rm.GatedReLU(), n=12, outputs=3, patterns=3),
 }
+
+
+def reads_weights(K):
+    """Which rows of a map are an identity on blocks, or sums of whole blocks; the others are products with X."""
+    if isinstance(K, Repeated):
+        return np.tile(reads_weights(K.one), K.times)
+    if isinstance(K, Stacked):
+        return np.concatenate([reads_weights(part) for part in K.maps])
+    rows = np.zeros(K.shape[0], dtype=bool)
+    if isinstance(K, SampleWeights):
+        rows[len(K.X) :] = True
+    elif isinstance(K, CrossingMap):
+        P, _, d = K.sizes
+        at = np.concatenate([np.repeat([False, True, False], [len(k), len(k) * d, len(k) * P]) for k in K.samples])
+        rows[at] = True
+    elif isinstance(K, Identity | Leading):
+        rows[:] = True
+    return rows
+
+
+def mean_matrix(compiled, weights):
+    """The normal matrix with every block X' D X, formed from the maps, replaced by its mean, a multiple of X'X."""
+    X, total = samples(compiled), 0.0
+    d, N = X.shape[1], compiled.n_variables
+    images = images_of(compiled)
+    size = N - getattr(images.pencils()[0].rest, "size", 0)
+    for term, weight, scale in zip(compiled.terms, weights, images.scales, strict=True):
+        K = term.map.matrix().toarray()
+        K = K if isinstance(scale, float) else K / np.tile(scale, len(K) // len(scale))[:, None]
+        plain = reads_weights(term.map)
+        product = K[~plain].T @ K[~plain]
+        blocks = product[:size, :size].reshape(size // d, d, size // d, d)
+        mean = np.trace(blocks, axis1=1, axis2=3) / np.trace(X.T @ X)
+        own = np.zeros((N, N))
+        own[:size, :size] = np.kron(mean, X.T @ X)
+        own[size:, size:] = np.diag(np.diag(product)[size:])
+        total = total + weight * (own + K[plain].T @ K[plain])
+    return total
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_pencils_invert_the_normal_matrix_of_means(name):
+    """For weights one after the other: what is kept between them must serve them all."""
+    images, compiled = images_of(CASES[name]), CASES[name]
+    inverse = PencilInverse(images, Arrays())
+    for weights in ([2.0, 0.5, 1.5], [0.1, 3.0, 40.0]):
+        weights = weights[: len(compiled.terms)]
+        inverse.weigh(weights)
+        M = mean_matrix(compiled, weights)
+        np.testing.assert_allclose(np.stack([inverse(column) for column in M], axis=1), np.eye(len(M)), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", CASES)
