@@ -150,17 +150,10 @@ class FirstOrder:
         program, splitting = self.program, self.splitting
         x = self.arrays.take(splitting.copies[self.penalty])
         x = np.concatenate([x, self.arrays.take(splitting.x)[len(x) :]])
-        duals = {
-            t.name: self.arrays.take(self._rescaled(q, scale))
-            for t, q, scale in zip(program.terms, splitting.multipliers(), self.system.images.scales, strict=True)
-        }
+        multipliers = self.system.images.multipliers(splitting.multipliers())
+        duals = {t.name: self.arrays.take(q) for t, q in zip(program.terms, multipliers, strict=True)}
         proof = certify(program, x, duals, tol=math.inf)
         return Look(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
-
-    @staticmethod
-    def _rescaled(q: Any, scale: Any) -> Any:
-        """The multiplier of an image that was divided by `scale`, sample by sample."""
-        return q if isinstance(scale, float) else (q.reshape(-1, len(scale)) / scale).reshape(-1)
 
     def _solved(self, k: int, look: Look) -> bool:
         """Whether the gap holds at a feasible point; that point then takes the place of x. Tried when the iterate itself is near."""

@@ -1,10 +1,12 @@
 """K_j x of all terms at once.
 
-The terms of a two-layer program read the same product S = X U of its blocks. Taken together they cost one product with X, and
-one for all adjoints; apart they would cost one each. Images are lists, one flat array a term, in the order of the terms.
+The loss reads D, for every pattern the signed sum of the copies of its block. The other terms read every block u by itself: u, or the
+products X u, whose signs stay with the functions of the cones (signed.py). So images are made of a product with X, and no pass over
+the rows of the cones but that; and K'K of those terms is the same d x d matrix for all blocks. Images are lists, one flat array a term,
+in the order of the terms.
 
 Rows of sign cones are divided by the norms of their samples: the cone is the same, and samples of all sizes count alike.
-Each reader also says what it adds to the normal matrix, seen as  A0 (x) I + A1 (x) X'X  between blocks, where X' D X is
+Each term also says what it adds to the normal matrix, seen as  A0 (x) I + A1 (x) X'X  between blocks, where X' D X is
 replaced by its mean (trace of D-weighted rows) X'X: the form that normal_system.py can invert.
 """
 
@@ -23,6 +25,8 @@ from relumodel.program.functions import Nonnegative
 from relumodel.program.maps import Identity, Leading, MaskedProduct, Repeated
 from relumodel.program.ranks import ALONE, Alone
 from relumodel.program.robust_maps import SampleWeights, Stacked
+
+from .signed import HalfLines, Signed, turned
 
 Matrix = NDArray[np.float64]
 
@@ -56,149 +60,66 @@ class Pencil:
 
 
 class Reader:
-    """One term on U (C, P, d) and S = X U (C, P, n)."""
+    """What the loss reads of D (outputs, P, d), the weights that act in predictions, and of S = D X' (outputs, P, n)."""
 
-    def read(self, U: Any, S: Any) -> Any:
-        """K x, flat, in memory of its own."""
+    def read(self, D: Any, S: Any) -> Any:
+        """The image, flat, in memory of its own; S may be changed in place."""
         raise NotImplementedError
 
-    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
-        """K'q added to what is on U and on S, None being nothing; what is on S may be changed in place."""
+    def back(self, q: Any) -> tuple[Any, Any]:
+        """The adjoint's parts on D, None being nothing, and on S."""
         raise NotImplementedError
 
-    def pencil(self, out: Pencil) -> None:
-        """Add K'K."""
+    def pencil(self, out: Pencil, norms: Matrix) -> None:
+        """Add K'K. norms : (n,) what the rows of X were divided by."""
         raise NotImplementedError
 
 
 @dataclass(eq=False)
 class ReadPrediction(Reader):
-    """sum over copies and patterns of sign * mask * S."""
+    """sum over patterns of slopes * S, one output after another; slopes (P, n)."""
 
-    mask: Any
-    signs: tuple[float, ...]
+    slopes: Any
 
-    def read(self, U: Any, S: Any) -> Any:
-        total = S[0, ...] - S[1, ...] if self.signs == (1.0, -1.0) else sum(s * S[c, ...] for c, s in enumerate(self.signs))
-        return array_namespace(S).sum(total * self.mask, axis=0)
+    def read(self, D: Any, S: Any) -> Any:
+        xp = array_namespace(S)
+        S *= self.slopes
+        return xp.reshape(xp.sum(S, axis=1), (-1,))
 
-    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
-        once = q * self.mask
-        if on_s is None:
-            return on_u, array_namespace(once).stack([once if s == 1 else s * once for s in self.signs])
-        for c, s in enumerate(self.signs):
-            on_s[c, ...] += once if s == 1 else s * once
-        return on_u, on_s
+    def back(self, q: Any) -> tuple[Any, Any]:
+        return None, array_namespace(q).reshape(q, (-1, 1, self.slopes.shape[1])) * self.slopes
 
-    def pencil(self, out: Pencil) -> None:
-        out.on_products(self.mask)
-
-
-@dataclass(eq=False)
-class ReadOutputs(Reader):
-    """The prediction of each output from copies of its own, one output after another."""
-
-    one: ReadPrediction
-    outputs: int
-
-    def read(self, U: Any, S: Any) -> Any:
-        C = len(self.one.signs)
-        return array_namespace(S).concat([self.one.read(U, S[r * C : (r + 1) * C, ...]) for r in range(self.outputs)])
-
-    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
-        xp = array_namespace(q)
-        parts = xp.reshape(q, (self.outputs, -1))
-        return on_u, _plus(on_s, xp.concat([self.one.back(parts[r, :], None, None)[1] for r in range(self.outputs)]))
-
-    def pencil(self, out: Pencil) -> None:
-        self.one.pencil(out)
-
-
-@dataclass(eq=False)
-class ReadSides(Reader):
-    """side * S, row by row; side (P, n) holds the signs over the norms of the samples."""
-
-    side: Any
-    shape: tuple[int, int, int]
-
-    def read(self, U: Any, S: Any) -> Any:
-        return array_namespace(S).reshape(S * self.side, (-1,))
-
-    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
-        return on_u, _plus(on_s, array_namespace(q).reshape(q, self.shape) * self.side)
-
-    def pencil(self, out: Pencil) -> None:
-        out.own1 += float((self.side[0] ** 2 * out.share).sum())  # the squares of signs, so the same for every pattern
-
-
-@dataclass(eq=False)
-class ReadBlocks(Reader):
-    """U itself."""
-
-    shape: tuple[int, int, int]
-
-    def read(self, U: Any, S: Any) -> Any:
-        return array_namespace(U).reshape(U, (-1,), copy=True)
-
-    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
-        own = array_namespace(q).reshape(q, self.shape)
-        return (own if on_u is None else on_u + own), on_s
-
-    def pencil(self, out: Pencil) -> None:
-        out.own0 += 1.0
+    def pencil(self, out: Pencil, norms: Matrix) -> None:
+        out.on_products(self.slopes / norms)
 
 
 @dataclass(eq=False)
 class ReadSampleWeights(Reader):
-    """The prediction, then the weights of each group of samples; slopes (P, groups)."""
+    """The prediction, then the weights of each group of samples; on_group (P, groups)."""
 
     prediction: ReadPrediction
-    slopes: Any
-    n: int
+    on_group: Any
 
-    def read(self, U: Any, S: Any) -> Any:
-        xp = array_namespace(U)
-        total = sum(s * U[c, ...] for c, s in enumerate(self.prediction.signs))
-        return xp.concat([self.prediction.read(U, S), xp.reshape(self.slopes.T @ total, (-1,))])
+    def read(self, D: Any, S: Any) -> Any:
+        xp = array_namespace(D)
+        return xp.concat([self.prediction.read(D, S), xp.reshape(self.on_group.T @ D[0, ...], (-1,))])
 
-    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
-        xp = array_namespace(q)
-        G = self.slopes @ xp.reshape(q[self.n :], (self.slopes.shape[1], -1))
-        on_u = _plus(on_u, xp.stack([s * G for s in self.prediction.signs]))
-        return self.prediction.back(q[: self.n], on_u, on_s)
+    def back(self, q: Any) -> tuple[Any, Any]:
+        xp, n = array_namespace(q), self.prediction.slopes.shape[1]
+        on_d = self.on_group @ xp.reshape(q[n:], (self.on_group.shape[1], -1))
+        return xp.reshape(on_d, (1, *on_d.shape)), self.prediction.back(q[:n])[1]
 
-    def pencil(self, out: Pencil) -> None:
-        self.prediction.pencil(out)
-        out.on_weights(self.slopes)
+    def pencil(self, out: Pencil, norms: Matrix) -> None:
+        self.prediction.pencil(out, norms)
+        out.on_weights(self.on_group)
 
 
-@dataclass(eq=False)
-class ReadStacked(Reader):
-    """Readers side by side."""
+@dataclass(frozen=True)
+class Own:
+    """What a term other than the loss reads of every block u by itself: the products X u, u, or first the one and then the other."""
 
-    readers: tuple[Reader, ...]
-    sizes: tuple[int, ...]
-
-    def read(self, U: Any, S: Any) -> Any:
-        return array_namespace(U).concat([reader.read(U, S) for reader in self.readers])
-
-    def back(self, q: Any, on_u: Any, on_s: Any) -> tuple[Any, Any]:
-        start = 0
-        for reader, size in zip(self.readers, self.sizes, strict=True):
-            on_u, on_s = reader.back(q[start : start + size], on_u, on_s)
-            start += size
-        return on_u, on_s
-
-    def pencil(self, out: Pencil) -> None:
-        for reader in self.readers:
-            reader.pencil(out)
-
-
-def _plus(a: Any, b: Any) -> Any:
-    """a + b, in the place of b; b where there is no a."""
-    if a is not None:
-        b += a
-    return b
+    products: bool
+    blocks: bool
 
 
 class RowSums:
@@ -235,47 +156,131 @@ class RowSums:
 
 @dataclass(eq=False)
 class Images(RowSums):
-    """All terms of a program. scales : what each image is divided by.  signs : those of the copies of one output. Those of a program
-    are NumPy's, in float64, and know their `pencils`; `converted` makes those of an iteration from them."""
+    """All terms of a program, the loss first. Those of a program are NumPy's, in float64, and know their `pencils`; `converted` makes
+    those of an iteration from them.
 
-    X: Any
-    shape: tuple[int, int, int]
+    rows : X, its rows divided by `norms` (n,).  shape : (outputs, C, P, d).  signs : of the C copies, the same for every output.
+    side : (P, n) the signs of the cones' rows, None where there are no cones.  metric : rows' rows (d, d), None where d is larger than n.
+    """
+
+    rows: Any
+    norms: Any
+    shape: tuple[int, int, int, int]
     signs: tuple[float, ...]
-    readers: tuple[Reader, ...]
-    scales: tuple[Any, ...]
+    reader: Reader
+    own: tuple[Own, ...]
+    side: Any
+    metric: Any
     on_rows: tuple[bool, ...]
     ranks: Alone = ALONE
 
     @property
+    def X(self) -> Any:
+        return self.rows * self.norms[:, None]
+
+    @property
     def size(self) -> int:
-        C, P, d = self.shape
-        return C * P * d
+        outputs, C, P, d = self.shape
+        return outputs * C * P * d
+
+    @property
+    def products(self) -> int:
+        """How many products of rows with blocks there are."""
+        outputs, C, P, _ = self.shape
+        return outputs * C * P * self.rows.shape[0]
+
+    def predict(self, x: Any) -> Any:
+        """The image that the loss reads."""
+        xp = array_namespace(x)
+        outputs, _, P, d = self.shape
+        U = xp.reshape(x, self.shape)
+        D = sum(sign * U[:, c, :, :] for c, sign in enumerate(self.signs))
+        return self.reader.read(D, xp.reshape(xp.reshape(D, (-1, d)) @ self.rows.T, (outputs, P, -1)))
+
+    def others(self, x: Any) -> list[Any]:
+        """The images that the other terms read; one may be x itself."""
+        xp = array_namespace(x)
+        S = None
+        if self.side is not None:
+            S = xp.reshape(xp.reshape(x, (-1, self.shape[3])) @ self.rows.T, (-1,))
+        return [x if not own.products else xp.concat([S, x]) if own.blocks else S for own in self.own]
 
     def forward(self, x: Any) -> list[Any]:
-        xp = array_namespace(x)
-        C, P, d = self.shape
-        S = xp.reshape(xp.reshape(x, (C * P, d)) @ self.X.T, (C, P, -1))
-        U = xp.reshape(x, self.shape)
-        return [reader.read(U, S) for reader in self.readers]
+        """The images of all terms."""
+        return [self.predict(x), *self.others(x)]
 
-    def adjoint(self, images: list[Any]) -> Any:
-        on_u, on_s = None, None
-        for reader, q in zip(self.readers[::-1], images[::-1], strict=True):  # cones first: what the loss adds to them is cheap
-            on_u, on_s = reader.back(q, on_u, on_s)
-        xp = array_namespace(on_s)
-        C, P, _ = self.shape
-        out = xp.reshape(self.ranks.sum(xp.reshape(on_s, (C * P, -1)) @ self.X), self.shape)
-        return xp.reshape(out if on_u is None else out + on_u, (-1,))
+    def back(self, q: Any) -> Any:
+        """The adjoint of `predict`."""
+        xp = array_namespace(q)
+        outputs, _, P, d = self.shape
+        on_d, on_s = self.reader.back(q)
+        out = xp.reshape(self.ranks.sum(xp.reshape(on_s, (outputs * P, -1)) @ self.rows), (outputs, P, d))
+        out = out if on_d is None else out + on_d
+        return xp.reshape(xp.stack([sign * out for sign in self.signs], axis=1), (-1,))
+
+    def adjoint(self, images: list[Any], weights: list[float]) -> Any:
+        """sum_j weights_j K_j' images_j; the images may be changed in place."""
+        loss, *others = images
+        out = sum(w * q[-self.size :] for q, w, own in zip(others, weights[1:], self.own, strict=True) if own.blocks)
+        for q, w, own in zip(others, weights[1:], self.own, strict=True):
+            if own.products:  # one product with X for them and for the loss
+                return out + self._with_products(q[: self.products], w, loss * (weights[0] / w))
+        return out + self.back(weights[0] * loss)
+
+    def _with_products(self, on_products: Any, weight: float, q: Any) -> Any:
+        """weight times the adjoint at an image of X u and at q, one of `predict`."""
+        xp = array_namespace(q)
+        outputs, C, P, _ = self.shape
+        on_d, on_s = self.reader.back(q)
+        S = xp.reshape(on_products, (outputs, C, P, -1))
+        for c, sign in enumerate(self.signs):
+            if sign == 1:
+                S[:, c, :, :] += on_s
+            else:
+                S[:, c, :, :] -= on_s
+        out = xp.reshape(self.ranks.sum(xp.reshape(S, (outputs * C * P, -1)) @ self.rows), self.shape)
+        if on_d is not None:
+            out += xp.stack([sign * on_d for sign in self.signs], axis=1)
+        out *= weight
+        return xp.reshape(out, (-1,))
+
+    def normal(self, x: Any, weights: list[float]) -> Any:
+        """sum_j weights_j K_j' K_j x over the terms but the loss, which takes no pass over the rows of the cones: signs have the square 1."""
+        on_products, on_blocks = (
+            sum(w for w, own in zip(weights[1:], self.own, strict=True) if getattr(own, part)) for part in ("products", "blocks")
+        )
+        if self.side is None:
+            return on_blocks * x
+        xp = array_namespace(x)
+        U = xp.reshape(x, (-1, self.shape[3]))
+        moved = self.ranks.sum((U @ self.rows.T) @ self.rows) if self.metric is None else U @ self.metric
+        moved *= on_products
+        return xp.reshape(moved, (-1,)) + on_blocks * x
+
+    def faces(self, functions: list[Any]) -> list[Any]:
+        """The functions as those of these images, which do not have the signs of the cones. functions : those of the terms."""
+        out = functions[:1]
+        for function, own in zip(functions[1:], self.own, strict=True):
+            if own.products:
+                function = HalfLines(self.side) if isinstance(function, Nonnegative) else Signed(function, self.side, self.products)
+            out.append(function)
+        return out
+
+    def multipliers(self, q: list[Any]) -> list[Any]:
+        """Those of the program's terms, given those of these images."""
+        out = q[:1]
+        for part, own in zip(q[1:], self.own, strict=True):
+            out.append(turned(part, self.side / self.norms, self.products) if own.products else part)
+        return out
 
     def pencils(self) -> list[Pencil]:
         """K_j'K_j of every term."""
         shares = self.shares()
-        out = [Pencil(shares, self.signs) for _ in self.readers]
-        for reader, pencil, on_rows in zip(self.readers, out, self.on_rows, strict=True):
-            reader.pencil(pencil)
-            if on_rows:
-                pencil.own1, pencil.A0, pencil.A1 = (self.ranks.sum(part) for part in (pencil.own1, pencil.A0, pencil.A1))
-        return out
+        loss = Pencil(shares, self.signs)
+        self.reader.pencil(loss, self.norms)
+        loss.A0, loss.A1 = self.ranks.sum(loss.A0), self.ranks.sum(loss.A1)
+        level = self.ranks.sum(float((shares / self.norms**2).sum()))
+        return [loss, *(Pencil(shares, self.signs, own0=float(own.blocks), own1=level * own.products) for own in self.own)]
 
 
 @dataclass(eq=False)
@@ -293,18 +298,32 @@ class SeparateImages(RowSums):
         return next(K for K in self.maps if isinstance(K, CrossingMap)).X
 
     @property
-    def scales(self) -> tuple[Any, ...]:
-        return (1.0,) * len(self.maps)
-
-    @property
     def size(self) -> int:
         return self.maps[0].shape[1]
 
-    def forward(self, x: Any) -> list[Any]:
-        return [1.0 * K.forward(x) for K in self.maps]  # some maps hand on x itself
+    def predict(self, x: Any) -> Any:
+        return self.maps[0].forward(x)
 
-    def adjoint(self, images: list[Any]) -> Any:
-        return sum(K.adjoint(q) for K, q in zip(self.maps, images, strict=True))
+    def others(self, x: Any) -> list[Any]:
+        return [K.forward(x) for K in self.maps[1:]]
+
+    def forward(self, x: Any) -> list[Any]:
+        return [self.predict(x), *self.others(x)]
+
+    def back(self, q: Any) -> Any:
+        return self.maps[0].adjoint(q)
+
+    def adjoint(self, images: list[Any], weights: list[float]) -> Any:
+        return sum(w * K.adjoint(q) for K, q, w in zip(self.maps, images, weights, strict=True))
+
+    def normal(self, x: Any, weights: list[float]) -> Any:
+        return sum(w * K.adjoint(K.forward(x)) for K, w in zip(self.maps[1:], weights[1:], strict=True))
+
+    def faces(self, functions: list[Any]) -> list[Any]:
+        return functions
+
+    def multipliers(self, q: list[Any]) -> list[Any]:
+        return q
 
     def pencils(self) -> list[Pencil]:
         crossing = next(K for K in self.maps if isinstance(K, CrossingMap))
@@ -339,34 +358,25 @@ def images_of(program: Program) -> Images | SeparateImages:
     if isinstance(first, CrossingMap):
         return SeparateImages(tuple(t.map for t in program.terms), on_rows)
     first, outputs = getattr(first, "one", first), getattr(first, "times", 1)
-    shape = (outputs * len(first.signs), first.mask.shape[0], first.X.shape[1])
-    readers, scales = [], []
-    for term in program.terms:
-        norms: Any = 1.0
+    X, shape = first.X, (outputs, len(first.signs), first.mask.shape[0], first.X.shape[1])
+    norms, side, own = np.ones(len(X)), None, []
+    for term in program.terms[1:]:
+        K: Any = term.map.one if isinstance(term.map, Repeated) else term.map
+        parts: tuple[Any, ...] = K.maps if isinstance(K, Stacked) else (K,)
+        own.append(Own(isinstance(parts[0], MaskedProduct), isinstance(parts[-1], Identity)))
+        if own[-1].products:
+            side = parts[0].mask.astype(np.float64)  # of both copies: the cones have the signs one
         if isinstance(term.function, Nonnegative):
-            norms = np.linalg.norm(first.X, axis=1)
+            norms = np.linalg.norm(X, axis=1)
             norms = np.where(norms > 0, norms, 1.0)
-        readers.append(_reader(term.map, shape, norms))
-        scales.append(norms)
-    return Images(first.X, shape, first.signs, tuple(readers), tuple(scales), on_rows)
-
-
-def _reader(K: Any, shape: tuple[int, int, int], norms: Any) -> Reader:
-    """How a map reads U and S."""
-    if isinstance(K, Repeated):
-        one = _reader(K.one, shape, norms)
-        return ReadOutputs(one, K.times) if isinstance(one, ReadPrediction) else one
-    if isinstance(K, Identity):
-        return ReadBlocks(shape)
-    if isinstance(K, Stacked):
-        return ReadStacked(tuple(_reader(part, shape, norms) for part in K.maps), tuple(part.shape[0] for part in K.maps))
-    mask = np.asarray(K.mask, dtype=np.float64)
-    if isinstance(K, SampleWeights):
-        return ReadSampleWeights(ReadPrediction(mask, K.signs), mask[:, K.grouping[1]], K.X.shape[0])
-    assert isinstance(K, MaskedProduct)
-    if K.summed:
-        return ReadPrediction(mask, K.signs)
-    return ReadSides(mask / norms, (shape[0], shape[1], K.X.shape[0]))  # the cones of both copies have sign one
+    rows = X / norms[:, None]
+    prediction = ReadPrediction(first.mask * norms)
+    reader: Reader = prediction
+    if isinstance(first, SampleWeights):
+        reader = ReadSampleWeights(prediction, np.asarray(first.mask[:, first.grouping[1]], dtype=np.float64))
+    ranks = ALONE
+    metric = ranks.sum(rows.T @ rows) if ranks.sum(float(len(X))) > X.shape[1] else None
+    return Images(rows, norms, shape, first.signs, reader, tuple(own), side, metric, on_rows, ranks)
 
 
 def unknown_map(program: Program) -> str | None:

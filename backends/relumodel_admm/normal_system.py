@@ -1,8 +1,8 @@
 """min over x of  sum_j w_j / 2 |K_j x - t_j|^2,  the linear algebra of a splitting.
 
-Preconditioned conjugate gradients, started where the last minimisation ended. They need one adjoint and one forward product a
-step, keep the images K_j x up to date without further products, and correct their own rounding (the residual is formed anew
-every time). The preconditioner replaces X' diag(m_i m_j) X by its mean, a multiple of X'X, which makes the normal matrix
+Preconditioned conjugate gradients, started where the last minimisation ended. A step needs one adjoint and one forward product for the
+loss alone; K'K of the other terms is a d x d matrix for all blocks. The image of the loss is kept up to date without further products,
+and steps correct their own rounding (the residual is formed anew every time). The preconditioner replaces X' diag(m_i m_j) X by its mean, a multiple of X'X, which makes the normal matrix
 A0 (x) I + A1 (x) X'X between blocks. In the basis of the eigenvectors of X'X (d x d) the copies of a block need no more but in the one
 combination that predictions read; there the pencil (A0, A1) (P x P) is diagonalised. For clean programs A0 is a multiple of I, so
 one decomposition serves for all weights; robust ones make it anew when the weights change. Small programs get the normal
@@ -131,31 +131,30 @@ class NormalSystem:
         self.weights = weights
         self.inverse.weigh(weights)
 
-    def solve(self, x: Any, images: list[Any], targets: list[Any]) -> tuple[Any, list[Any]]:
-        """x and its images moved towards the minimum, the images in place. The residuals are made in place of `targets`."""
-        for t, image, weight in zip(targets, images, self.weights, strict=True):
-            t -= image
-            t *= weight
-        residual = self.images.adjoint(targets)
+    def solve(self, x: Any, prediction: Any, targets: list[Any]) -> tuple[Any, Any]:
+        """x and the image that the loss reads of it, moved towards the minimum, the image in place. The residual is made in place of
+        `targets`."""
+        targets[0] -= prediction
+        residual = self.images.adjoint(targets, self.weights)
+        residual -= self.images.normal(x, self.weights)
         direction = self.inverse(residual)
         slope = residual @ direction
         for step in range(self.steps):
-            moved = self.images.forward(direction)
-            curvature = self.images.inner(moved, moved, self.weights)
+            moved, own = self.images.predict(direction), self.images.normal(direction, self.weights)
+            curvature = self.weights[0] * self.images.ranks.sum(moved @ moved) + direction @ own
             length = _ratio(slope, curvature)
             x = x + length * direction
-            for image, m in zip(images, moved, strict=True):
-                m *= length
-                image += m
+            prediction += length * moved
             if step + 1 == self.steps:
                 break
-            for m, weight in zip(moved, self.weights, strict=True):
-                m *= weight
-            residual = residual - self.images.adjoint(moved)
+            own += self.images.back(self.weights[0] * moved)
+            own *= length
+            residual -= own
             ahead = self.inverse(residual)
             slope, before = residual @ ahead, slope
-            direction = ahead + _ratio(slope, before) * direction
-        return x, images
+            direction *= _ratio(slope, before)
+            direction += ahead
+        return x, prediction
 
 
 def _ratio(above: Any, below: Any) -> Any:

@@ -2,7 +2,9 @@
 
 Each term has a copy p_j of K_j x, a multiplier y_j (in units of its weight w_j) and a state s_j = p_j + y_j:
 
-    p_j = prox of f_j / w_j at s_j,    x = argmin sum_j w_j / 2 |K_j x - (2 p_j - s_j)|^2,    s_j += relax (K_j x - p_j).
+    p_j = prox of f_j / w_j at s_j,    x = argmin sum_j w_j / 2 |K_j x - t_j|^2,    s_j += relax (K_j x - p_j),
+
+with the reflections t_j = 2 p_j - s_j, from which p_j = (t_j + s_j) / 2.
 
 q_j = w_j (s_j - p_j) is a subgradient of f_j at p_j; sum_j K_j' q_j tends to zero. Everything is array-API code.
 """
@@ -15,6 +17,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from .normal_system import NormalSystem
+from .signed import HalfLines
 
 #: Over-relaxation; two is the limit of convergence.
 RELAX = 1.7
@@ -27,42 +30,55 @@ class Splitting:
     """The iteration. functions : the terms' proximal faces, in the order of the images."""
 
     def __init__(self, functions: list[Any], system: NormalSystem, weights: list[float], x: Any) -> None:
-        self.functions, self.system, self.weights = functions, system, weights
+        self.functions, self.system, self.weights = system.images.faces(functions), system, weights
         system.weigh(weights)
-        self.x, self.images = x, system.images.forward(x)
+        self.x, self.prediction = x, system.images.predict(x)
         self.states = [1.0 * image for image in self.images]
-        self.copies = self.states
-        self.before = self.copies
+        self.last, self.older = self.states, self.states
+        self._copies: list[Any] | None = self.states
+        self._before: list[Any] | None = self.states
+
+    @property
+    def copies(self) -> list[Any]:
+        """(p_j) of the last step, formed when they are asked for: a step needs 2 p_j - s_j only, which is cheaper for cones."""
+        if self._copies is None:
+            self._copies = self._proximal(self.last)
+        return self._copies
+
+    def _proximal(self, states: list[Any]) -> list[Any]:
+        return [f.prox(s, 1 / w) for f, s, w in zip(self.functions, states, self.weights, strict=True)]
+
+    @property
+    def images(self) -> list[Any]:
+        """(K_j x)."""
+        return [self.prediction, *self.system.images.others(self.x)]
 
     def step(self) -> None:
-        """One iteration."""
-        self.before = self.copies
-        self.copies = [f.prox(s, 1 / w) for f, s, w in zip(self.functions, self.states, self.weights, strict=True)]
-        targets = [2 * p for p in self.copies]
-        for target, s in zip(targets, self.states, strict=True):
-            target -= s
-        self.x, self.images = self.system.solve(self.x, self.images, targets)
-        for s, image, p in zip(self.states, self.images, self.copies, strict=True):
-            gap = image - p
-            gap *= RELAX
-            s += gap
+        """One iteration. The images of all terms but the loss are added to their states as they come from their product."""
+        self.last, self.older = self.states, self.last
+        self._copies, self._before = None, self._copies
+        targets = [_reflection(f, s, w) for f, s, w in zip(self.functions, self.states, self.weights, strict=True)]
+        self.states = [(1 - RELAX / 2) * s for s in self.states]
+        for s, target in zip(self.states, targets, strict=True):
+            s -= (RELAX / 2) * target
+        self.x, self.prediction = self.system.solve(self.x, self.prediction, targets)
+        for s, image in zip(self.states, [RELAX * self.prediction, *self.system.images.others(RELAX * self.x)], strict=True):
+            s += image
 
     def multipliers(self) -> list[Any]:
         """(q_j) at the copies of the last step, from their proximal maps' own arguments."""
-        out = []
-        for s, image, p, w in zip(self.states, self.images, self.copies, self.weights, strict=True):
-            out.append(w * (s - RELAX * (image - p) - p))
-        return out
+        return [w * (s - p) for s, p, w in zip(self.last, self.copies, self.weights, strict=True)]
 
     def refresh(self) -> None:
-        """Form the images anew from x: what rounding has left in them goes."""
-        self.images = self.system.images.forward(self.x)
+        """Form the image of the loss anew from x: what rounding has left in it goes."""
+        self.prediction = self.system.images.predict(self.x)
 
     def balance(self, alone: int | None) -> None:
         """New weights where the residuals ask for it. All change by the root of the ratio of primal and dual residual; that of
         the term `alone` so that its copy and its multiplier weigh the same."""
         primal = self._length([image - p for image, p in zip(self.images, self.copies, strict=True)])
-        dual = self._length([p - b for p, b in zip(self.copies, self.before, strict=True)])
+        before = self._before or self._proximal(self.older)
+        dual = self._length([p - b for p, b in zip(self.copies, before, strict=True)])
         factors = [_root(primal, dual)] * len(self.weights)
         q = self.multipliers()
         if alone is not None:
@@ -74,6 +90,15 @@ class Splitting:
 
     def _length(self, parts: list[Any]) -> float:
         return math.sqrt(float(self.system.images.inner(parts, parts, self.weights)))
+
+
+def _reflection(f: Any, s: Any, w: float) -> Any:
+    """2 p - s for the proximal point p of f / w at s, in memory of its own."""
+    if isinstance(f, HalfLines):
+        return f.reflect(s)
+    out = 2 * f.prox(s, 1 / w)
+    out -= s
+    return out
 
 
 def _norm(v: Any) -> float:

@@ -10,13 +10,15 @@ import relumodel as rm
 from relumodel.backend import Options
 from relumodel.program.arrays import Arrays
 from relumodel.program.crossing import CrossingMap
+from relumodel.program.functions import Nonnegative
 from relumodel.program.maps import Identity, Leading, Repeated
 from relumodel.program.robust_maps import SampleWeights, Stacked
 from relumodel_admm import normal_system
 from relumodel_admm.backend import AdmmBackend
 from relumodel_admm.first_order import FirstOrder, samples
-from relumodel_admm.images import images_of
+from relumodel_admm.images import SeparateImages, images_of
 from relumodel_admm.normal_system import DenseInverse, NormalSystem, PencilInverse
+from relumodel_admm.signed import turned
 
 LOSSES = [rm.Squared(), rm.Absolute(), rm.Huber(0.3), rm.Hinge(), rm.SquaredHinge(), rm.Logistic()]
 NAMES = ["squared", "absolute", "huber", "hinge", "squared hinge", "logistic"]
@@ -115,7 +117,17 @@ def test_awkward_data(name, X, dense, monkeypatch):
 
 def normal_matrix(images, weights):
     columns = [images.forward(e) for e in np.eye(images.size)]
-    return np.stack([images.adjoint([w * image for w, image in zip(weights, column, strict=True)]) for column in columns], axis=1)
+    return np.stack([images.adjoint([1.0 * image for image in column], weights) for column in columns], axis=1)
+
+
+def program_rows(images, taken):
+    """Images as the program's maps give them, with the signs of the cones and the norms of the samples."""
+    if isinstance(images, SeparateImages):
+        return taken
+    out = taken[:1]
+    for image, own in zip(taken[1:], images.own, strict=True):
+        out.append(turned(image, images.side * images.norms, images.products) if own.products else image)
+    return out
 
 
 CASES = {
@@ -157,9 +169,10 @@ def mean_matrix(compiled, weights):
     d, N = X.shape[1], compiled.n_variables
     images = images_of(compiled)
     size = N - getattr(images.pencils()[0].rest, "size", 0)
-    for term, weight, scale in zip(compiled.terms, weights, images.scales, strict=True):
+    for term, weight in zip(compiled.terms, weights, strict=True):
         K = term.map.matrix().toarray()
-        K = K if isinstance(scale, float) else K / np.tile(scale, len(K) // len(scale))[:, None]
+        if isinstance(term.function, Nonnegative):
+            K = K / np.tile(images.norms, len(K) // len(images.norms))[:, None]
         plain = reads_weights(term.map)
         product = K[~plain].T @ K[~plain]
         blocks = product[:size, :size].reshape(size // d, d, size // d, d)
@@ -191,10 +204,44 @@ def test_images_are_those_of_the_maps(name):
     x = rng.standard_normal(compiled.n_variables)
     taken = images.forward(x)
     q = [rng.standard_normal(len(image)) for image in taken]
-    for K, image, scale in zip(maps, taken, images.scales, strict=True):
-        whole = image if isinstance(scale, float) else (image.reshape(-1, len(scale)) * scale).reshape(-1)
-        np.testing.assert_allclose(whole, K.forward(x), atol=1e-12)
-    np.testing.assert_allclose(sum(a @ b for a, b in zip(q, taken, strict=True)), images.adjoint(q) @ x, rtol=1e-10)  # the adjoint
+    for K, image in zip(maps, program_rows(images, taken), strict=True):
+        np.testing.assert_allclose(image, K.forward(x), atol=1e-12)
+    pairs = [a @ b for a, b in zip(q, taken, strict=True)]
+    for K, multiplier, pair in zip(maps, images.multipliers([1.0 * part for part in q]), pairs, strict=True):
+        np.testing.assert_allclose(K.adjoint(multiplier) @ x, pair, atol=1e-10)
+    weights = [2.0, 0.5, 1.5][: len(maps)]
+    expected = sum(w * pair for w, pair in zip(weights, pairs, strict=True))
+    np.testing.assert_allclose(images.back(q[0]) @ x, pairs[0], atol=1e-10)
+    np.testing.assert_allclose(images.adjoint([1.0 * part for part in q], weights) @ x, expected, atol=1e-10)
+    others = images.adjoint([0.0 * taken[0], *(1.0 * image for image in taken[1:])], weights)
+    np.testing.assert_allclose(images.normal(x, weights), others, atol=1e-10)
+
+
+def test_more_features_than_samples_need_no_square_matrix_of_them():
+    compiled, rng = program(X=np.random.default_rng(0).standard_normal((8, 12))), np.random.default_rng(1)
+    images, x = images_of(compiled), rng.standard_normal(compiled.n_variables)
+    assert images.metric is None
+    assert images_of(CASES["clean"]).metric is not None
+    taken = images.forward(x)
+    np.testing.assert_allclose(
+        images.normal(x, [0.0, 2.0, 3.0]), images.adjoint([0.0 * taken[0], *taken[1:]], [0.0, 2.0, 3.0]), atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("name", ["clean", "strict", "outputs"])
+def test_functions_of_unsigned_rows(name):
+    """Their proximal points are those of the program's functions, once the rows have their signs; reflections are those of the points."""
+    compiled, rng = CASES[name], np.random.default_rng(0)
+    images = images_of(compiled)
+    functions = [t.function for t in compiled.terms]
+    z = [rng.standard_normal(len(image)) for image in images.forward(np.zeros(images.size))]
+    for face, function, part, own in zip(images.faces(functions)[1:], functions[1:], z[1:], images.own, strict=True):
+        signed = turned(part, images.side, images.products) if own.products else part
+        point = function.prox(signed, 0.7)
+        point = turned(point, images.side, images.products) if own.products else point
+        np.testing.assert_allclose(face.prox(part, 0.7), point, atol=1e-12)
+        if hasattr(face, "reflect"):
+            np.testing.assert_allclose(face.reflect(part), 2 * point - part, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -207,12 +254,12 @@ def test_the_normal_system_is_solved(name, kind):
     system.weigh(weights)
     x = rng.standard_normal(images.size)
     targets = [rng.standard_normal(len(image)) for image in images.forward(x)]
-    right = images.adjoint([w * t for w, t in zip(weights, targets, strict=True)])
+    right = images.adjoint([1.0 * t for t in targets], weights)
     exact = np.linalg.solve(normal_matrix(images, weights), right)
-    found, taken = system.solve(x, images.forward(x), targets)
+    found, prediction = system.solve(x, images.predict(x), targets)
     np.testing.assert_allclose(found, exact, atol=1e-7 * np.abs(exact).max())
-    for a, b in zip(taken, images.forward(found), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-9 * np.abs(b).max())
+    again = images.predict(found)
+    np.testing.assert_allclose(prediction, again, atol=1e-9 * np.abs(again).max())
 
 
 def test_the_pencil_is_exact_where_all_samples_are_active():
