@@ -14,7 +14,7 @@ from .backend import Options, Progress, RawSolution, backends, register
 from .class_losses import MultiMargin, SoftmaxCrossEntropy
 from .conic.form import Cone, ConicForm
 from .conic.sidecar import load_program
-from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RelumodelError
+from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RankError, RelumodelError
 from .losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
 from .model import Model
 from .networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
@@ -73,6 +73,7 @@ __all__ = [
     "Program",
     "Progress",
     "RandomFeatures",
+    "RankError",
     "RawSolution",
     "ReLU",
     "RelumodelError",

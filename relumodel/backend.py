@@ -15,6 +15,7 @@ and optionally
     declines(problem) -> str | None why it cannot take this Program although it has the cones, None when it can
     reluctant(problem, tol) -> bool whether another backend is likely to be faster on this Program: "auto" then asks it last
     options                         a dictionary of the extra options it knows, name -> what it does
+    shards                          True when it takes programs whose rows are on several processes (`Program.ranks`)
     keeps_time_limit                False when it cannot be stopped by the clock; it then refuses a time limit before solving
 
 Plug-ins register through the entry point group "relumodel.backends", through `rm.register`, or are passed as instances.
@@ -36,7 +37,8 @@ from numpy.typing import NDArray
 
 from .certify import certify, relative_gap
 from .conic.form import ConicForm
-from .errors import BackendError, InputError, InputTypeError, MissingPackageError, RelumodelError
+from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RankError, RelumodelError
+from .files import replace_file
 from .program.ball_loss import BallLoss
 from .program.maps import Repeated
 from .program.program import Program
@@ -48,10 +50,12 @@ __all__ = [
     "BackendError",
     "BackendInfo",
     "ConicForm",
+    "FileError",
     "InputError",
     "Options",
     "Program",
     "Progress",
+    "RankError",
     "RawSolution",
     "backends",
     "certify",
@@ -62,6 +66,7 @@ __all__ = [
     "refuse_time_limit",
     "register",
     "relative_gap",
+    "replace_file",
     "require",
     "solve_parts",
 ]
@@ -113,6 +118,7 @@ class Options:
     extra : the backend's own options, already checked against what it declares.
     unit : the objective of the problem given is that of the program divided by this; `report` multiplies it back.
     restart : what this backend returned as `restart` with the solution that is the warm start, or None; it checks that it fits.
+    part : which of the program's `parts` is being solved.
     """
 
     tol: float = 1e-6
@@ -127,6 +133,7 @@ class Options:
     stopped: str | None = None
     error: BaseException | None = None
     restart: Any = None
+    part: int = 0
 
     def report(self, iteration: int, objective: float = float("nan"), bound: float = float("nan"), **numbers: float) -> bool:
         """Record progress and tell the callback; True when the backend should stop (callback, Ctrl-C, time limit). Never raises."""
@@ -323,6 +330,8 @@ def lacking(backend: Backend, kinds: frozenset[str]) -> list[str]:
 
 def declined(backend: Backend, program: Program) -> str | None:
     """Why a backend that has the cones cannot take a program all the same, or None."""
+    if program.ranks.size > 1 and not getattr(backend, "shards", False):
+        return f"its rows are on {program.ranks.size} ranks, and it needs all of them in one process"
     probe = getattr(backend, "declines", None)
     return None if probe is None else probe(program)
 
@@ -403,7 +412,7 @@ def solve_parts(program: Program, options: Options, solve: Callable[[Program, Op
             best, low = known + progress.objective + rest, bound + max(progress.bound, 0.0)
             return options.report(iterations + progress.iteration, best, low, violation=progress.violation)
 
-        asked = replace(options, warm_start=start, callback=watch, history=[], stopped=options.stopped, restart=None)
+        asked = replace(options, warm_start=start, callback=watch, history=[], stopped=options.stopped, restart=None, part=r)
         answer = solve(part, asked)
         options.stopped = options.stopped or asked.stopped
         answers.append(answer)

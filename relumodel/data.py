@@ -18,13 +18,15 @@ Matrix = NDArray[np.float64]
 class Data:
     """Checked training data. X : (n, d) float64 without the bias column.  y : (n,) float64, or (n, c) for c outputs.
     names : d feature names or None.  weights : (n,) positive sample weights, or None where all are 1.
-    classes : (c,) the labels in y, in order, one output each, where the loss is one of classes; else None."""
+    classes : (c,) the labels in y, in order, one output each, where the loss is one of classes; else None.
+    total : what a "mean" divides by where other ranks hold more rows: the sum of the weights of all; None where these are all."""
 
     X: Matrix
     y: Matrix
     names: tuple[str, ...] | None
     weights: Matrix | None = None
     classes: Matrix | None = None
+    total: float | None = None
 
     @property
     def outputs(self) -> int:
@@ -34,9 +36,10 @@ class Data:
         return 1 if self.y.ndim == 1 else self.y.shape[1]
 
 
-def read(X: Any, y: Any, loss: Loss, sample_weight: Any = None, classes: Matrix | None = None) -> Data:
+def read(X: Any, y: Any, loss: Loss, sample_weight: Any = None, classes: Matrix | None = None, part: bool = False) -> Data:
     """Features and targets for training with `loss`. sample_weight : (n,) numbers >= 0; samples of weight 0 are left out.
-    classes : the labels that a network knows; those found in y by default."""
+    classes : the labels that a network knows; those found in y by default.
+    part : other ranks hold more rows, so it is too early to ask which classes there are."""
     features, names = read_features(X)
     targets = _targets(y, len(features))
     weights = None
@@ -44,8 +47,8 @@ def read(X: Any, y: Any, loss: Loss, sample_weight: Any = None, classes: Matrix 
         weights = read_weights(sample_weight, len(features))
         used = weights > 0
         features, targets, weights = features[used], targets[used], weights[used]
-    targets = read_targets(targets, len(features), loss)
-    classes = read_classes(targets, loss, classes) if loss.reads == "classes" else None
+    targets = read_targets(targets, len(features), loss, part)
+    classes = read_classes(targets, loss, classes) if loss.reads == "classes" and not part else None
     # copies, so that a program stays what it was when the caller's arrays change
     return Data(np.array(features, order="C"), np.array(targets, order="C"), names, weights, classes)
 
@@ -103,10 +106,11 @@ def read_as_trained(X: Any, width: int, trained: tuple[str, ...] | None) -> Matr
     return features
 
 
-def read_targets(y: Any, n: int, loss: Loss) -> Matrix:
-    """y as a finite float64 (n,) array, or (n, c); labels -1/+1 with both classes in every column where the loss reads margins."""
+def read_targets(y: Any, n: int, loss: Loss, part: bool = False) -> Matrix:
+    """y as a finite float64 (n,) array, or (n, c); labels -1/+1 where the loss reads margins, with both classes in every column unless
+    this is `part` of them."""
     out = _read_labels(y, n, loss)
-    if loss.reads == "margin":
+    if loss.reads == "margin" and not part:
         both_classes(out.min(axis=0), out.max(axis=0), loss)
     return out
 

@@ -18,6 +18,10 @@ class BackendError(RelumodelError, RuntimeError):
     """A backend is unknown, lacks what the program needs, or broke its contract."""
 
 
+class RankError(BackendError):
+    """Another process that holds rows of the data is lost, or does not answer; the message says what to do."""
+
+
 class MissingPackageError(BackendError, ImportError):
     """An optional package is not installed; the message gives the command that installs it."""
 

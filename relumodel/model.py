@@ -11,6 +11,7 @@ from .losses import Loss
 from .networks import DeclaredNetwork
 from .penalties import Penalty
 from .perturbations import Perturbation
+from .program.ranks import ALONE
 
 if TYPE_CHECKING:
     from .adaptive.result import Fit
@@ -49,7 +50,7 @@ class Model(Declared):
         if self.robust not in ("strict", "crossing"):
             raise InputError(f"robust must be 'strict' or 'crossing'; got {self.robust!r}.")
 
-    def compile(self, X: Any, y: Any, patterns: Any = None, sample_weight: Any = None) -> Program:
+    def compile(self, X: Any, y: Any, patterns: Any = None, sample_weight: Any = None, group: Any = ALONE) -> Program:
         """The convex program of this model on data.
 
         X : (n, d) numbers, arrays or frames.
@@ -58,12 +59,17 @@ class Model(Declared):
         patterns : where activation patterns come from, e.g. `rm.SamplePatterns(50, seed=0)` or `rm.EnumeratePatterns()`.
         sample_weight : (n,) numbers >= 0. Whole weights count a sample so many times: a "mean" is the weighted one, a "sum" the
             weighted sum. Samples of weight 0 are left out: the program has no rows for them.
+        group : a torch.distributed process group, e.g. `dist.group.WORLD`, where every process of it runs this on rows of its own: X, y and
+            sample_weight are the rows here, the program is about all, and its methods are called on all ranks (docs/many_machines.md).
         Raises `InputError` / `InputTypeError` before any work when something is off.
         Source: Pilanci & Ergen 2020; Bai et al. 2022/2023, eq. 2.2.
         """
         from .data import read
         from .lowering import lower
+        from .lowering.shards import lower_shards
 
+        if group is not ALONE:
+            return lower_shards(self, X, y, patterns, sample_weight, group)
         return lower(self.network, self, read(X, y, self.loss, sample_weight), patterns)
 
     def compile_batches(self, data: Any, patterns: Any = None, batch_size: int = 1024) -> BatchProgram:

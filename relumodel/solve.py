@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -40,15 +41,19 @@ def solve(
     options: Mapping[str, Any],
 ) -> Solution:
     """See `Program.solve`."""
-    started = time.perf_counter()
-    tol = number(tol, "tol", above=0)
-    limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
-    if callback is not None and not callable(callback):
-        raise InputTypeError(f"callback must be callable; got {callback!r}.")
-    if not isinstance(verbose, bool | np.bool_) and verbose != "solver":
-        raise InputError(f"verbose must be False, True (a live line) or 'solver' (the solver's own log); got {verbose!r}.")
+    started, ranks = time.perf_counter(), program.ranks
+    with ranks.together():
+        tol = number(tol, "tol", above=0)
+        limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
+        if callback is not None and not callable(callback):
+            raise InputTypeError(f"callback must be callable; got {callback!r}.")
+        if not isinstance(verbose, bool | np.bool_) and verbose != "solver":
+            raise InputError(f"verbose must be False, True (a live line) or 'solver' (the solver's own log); got {verbose!r}.")
+        best = _start(program, warm_start)
+    if ranks.size > 1:
+        ranks.agree(_described(program, backend, tol, limit, best, options))
+        verbose = verbose and ranks.rank == 0
     log = verbose == "solver"
-    best = _start(program, warm_start)
     solvers = choose(program, backend, tol)
     registry.check_extra(solvers[0], options)
     attempts: list[Solution] = []
@@ -72,6 +77,20 @@ def solve(
     return out
 
 
+def _described(
+    program: Program, backend: Any, tol: float, limit: float | None, start: Vector | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What ranks must have the same to solve together."""
+    return {
+        "model": repr(program.model),
+        "backend": backend if isinstance(backend, str) else type(backend).__name__,
+        "tol": tol,
+        "time_limit": limit,
+        "warm start": None if start is None else hashlib.blake2b(start.tobytes(), digest_size=8).hexdigest(),
+        "options": sorted(options),
+    }
+
+
 def _both(line: Callable[[Progress], None], callback: Any) -> Callable[[Progress], Any]:
     """The line shown first, then the user's callback, which may stop the solver."""
 
@@ -86,8 +105,9 @@ def _attempt(program: Program, solver: Backend, asked: Options) -> Solution:
     """One backend's run, repaired and certified."""
     start = asked.warm_start  # in the program's terms; `_run` hands it on in the backend's
     raw, point, duals = _run(program, solver, asked)
-    if asked.error is not None:
-        raise asked.error
+    with program.ranks.together():
+        if asked.error is not None:
+            raise asked.error
     # a tenth of the tolerance buys a sparser network; what the user started from is kept as it is
     rooms = ((point, 0.1 * asked.tol), (start, 0.0))
     return _measured(program, rooms, duals, raw, solver.name, asked)

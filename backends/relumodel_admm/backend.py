@@ -48,6 +48,7 @@ class AdmmBackend:
         "method": '"interior point" or "admm"; chosen by size when left out',
         "max_iter": f"largest number of iterations (200 of the interior point, {ITERATIONS} of ADMM)",
         "dtype": f"precision of ADMM: {' or '.join(PRECISIONS)} (float64)",
+        "checkpoint": "a folder where ADMM writes what it takes to go on, and goes on from when it finds it there",
         "cg_steps": f"steps of conjugate gradients in one iteration of ADMM ({STEPS})",
     }
 
@@ -57,8 +58,9 @@ class AdmmBackend:
         if unknown is not None:
             return f"it takes two-layer programs, and does not know {unknown}"
         needed, available = bytes_needed(problem.parts[0]), _memory()
-        if needed > 0.7 * available:
-            return f"it would need about {needed / 2**30:.0f} GiB of the machine's {available / 2**30:.0f}"
+        if problem.ranks.any(needed > 0.7 * available):
+            where = "" if problem.ranks.size == 1 else ", or on another rank as much"
+            return f"it would need about {needed / 2**30:.0f} GiB of the machine's {available / 2**30:.0f}{where}"
         return None
 
     def reluctant(self, problem: Program, tol: float) -> bool:
@@ -88,11 +90,13 @@ def _method(problem: Program, options: Options) -> tuple[str, str]:
     obstacle = _obstacle(problem)
     if asked == "interior point" and obstacle is not None and obstacle.startswith("it "):
         raise BackendError(f"The interior point cannot take this program: {obstacle}. Use method='admm'.")
+    if asked == "interior point" and options.extra.get("checkpoint") is not None:
+        raise BackendError("The interior point writes no checkpoints. Leave checkpoint out, or use method='admm'.")
     if asked is not None:
         return asked, ""
     if obstacle is not None:
         return "admm", f"; no interior point, since {obstacle}"
-    precise = [name for name in ("dtype", "cg_steps") if name in options.extra]
+    precise = [name for name in ("dtype", "cg_steps", "checkpoint") if name in options.extra]
     if precise:
         return "admm", f"; no interior point, since it has no option {precise[0]}"
     return "interior point", ""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.backend import BackendError, Options, Program, RawSolution, certify, relative_gap
+from relumodel.backend import BackendError, Options, Program, RankError, RawSolution, certify, relative_gap
 from relumodel.program.arrays import Arrays, converted
 from relumodel.program.functions import Nonnegative, SampleLoss
 
+from .checkpoint import Checkpoint
 from .images import Images, SeparateImages, images_of
 from .normal_system import DENSE, ENTRIES, STEPS, DenseInverse, NormalSystem, PencilInverse
 from .splitting import Splitting
@@ -36,6 +38,12 @@ QUICK = 1e6
 ITERATIONS = 20_000
 
 PRECISIONS = ("float64", "float32")
+
+#: Why a solve stops before its end; of several ranks the last of these counts for all.
+REASONS = (None, "time limit", "interrupted")
+
+#: Ranks ask each other for one at every look and about so many seconds later, but no more than every iteration.
+ASK = 0.1
 
 
 def samples(program: Program) -> Vector:
@@ -71,16 +79,19 @@ class FirstOrder:
 
     def __init__(self, program: Program, options: Options, arrays: Arrays, steps: int | None) -> None:
         self.program, self.options, self.arrays = program, options, arrays
-        images = images_of(program)
-        entries = images.size * sum(t.map.shape[0] for t in program.terms)
-        dense = images.size <= DENSE and entries <= ENTRIES
+        images, first = images_of(program), program.ranks.rank == 0
+        height = program.ranks.sum(float(sum(t.map.shape[0] for t in program.terms if t.on_rows or first)))
+        dense = images.size <= DENSE and images.size * height <= ENTRIES
         inverse = (DenseInverse if dense else PencilInverse)(images, arrays)
         self.system = NormalSystem(converted(images, arrays), inverse, steps or (1 if dense else STEPS))
         start = options.warm_start if options.warm_start is not None else np.zeros(program.n_variables)
         functions = [converted(t.function, arrays) for t in program.terms]
         self.splitting = Splitting(functions, self.system, self._weights(images), arrays.give(start))
         self.penalty = [t.name for t in program.terms].index("penalty")
-        self.repaired_at = 0
+        folder = options.extra.get("checkpoint")
+        self.checkpoint = None if folder is None else Checkpoint(folder, program, options.part)
+        self.k, self.resumed, self.repaired_at, self.balanced = 0, 0, 0, float(FIRST)
+        self.asked, self.asked_at, self.ask = 0, time.perf_counter(), 1
 
     def _weights(self, images: Images | SeparateImages) -> list[float]:
         """The loss's from its curvature between zero and its minimum, the others in proportion."""
@@ -88,7 +99,7 @@ class FirstOrder:
         clean: Any = getattr(function, "clean", function)
         f0 = self.program.objective(np.zeros(self.program.n_variables))
         spread = float((clean.tau**2).sum()) if isinstance(clean, SampleLoss) else 0.0
-        spread = spread or float(self.program.term("loss").map.shape[0])
+        spread = self.program.ranks.sum(spread) or self.program.ranks.sum(float(self.program.term("loss").map.shape[0]))
         loss = LOSS * 2 * f0 / spread
         curvature = images.curvature()
         share = {t.name: pencil.mean(curvature) for t, pencil in zip(self.program.terms, images.pencils(), strict=True)}
@@ -102,14 +113,24 @@ class FirstOrder:
 
     def run(self, limit: int) -> RawSolution:
         """Iterate until the gap is reached, or there is reason to stop."""
-        options, done = self.options, False
-        if options.warm_start is None and (zero := self.zero()) is not None:
+        try:
+            return self._run(limit)
+        except RankError as error:
+            kept = "no checkpoint= was asked for" if self.checkpoint is None else str(self.checkpoint)
+            raise RankError(f"{error} It was after iteration {self.k}; {kept}.") from error
+
+    def _run(self, limit: int) -> RawSolution:
+        options = self.options
+        look = self._kept()
+        if look is None and options.warm_start is None and (zero := self.zero()) is not None:
             return RawSolution("solved", zero.x, zero.duals, zero.objective, 0, "zero is optimal: its dual proves it")
-        k, look, balanced = 0, self.look(), float(FIRST)
-        while not done and k < limit:
-            k += 1
+        look = look or self.look()
+        done = self.resumed > 0 and self._solved(look)
+        while not done and self.k < limit:
+            self.k += 1
             self.splitting.step()
-            if k in LOOKS or k % EVERY == 0 or k == limit or self._must_stop():
+            look_now = self.k in LOOKS or self.k % EVERY == 0 or self.k == limit
+            if looked := look_now or (self.k >= self.ask and self._reason() is not None):
                 if self.arrays.dtype != "float64":
                     self.splitting.refresh()
                 look, before = self.look(), look
@@ -118,15 +139,53 @@ class FirstOrder:
                 if not math.isfinite(look.objective):
                     look = before
                     break
-                done = self._solved(k, look)
-                stop = options.report(k, look.objective, look.bound, gap=look.gap, violation=look.violation)
-                if done or stop:
-                    break
-            if k >= balanced:
-                balanced = AGAIN * k
+                done = self._solved(look)
+                options.report(self.k, look.objective, look.bound, gap=look.gap, violation=look.violation)
+                options.stopped = self._reason()
+            if self.k >= self.balanced:
+                self.balanced = AGAIN * self.k
                 self.splitting.balance(self.penalty)
-        status = "solved" if done else options.stopped or ("iteration limit" if k >= limit else "inaccurate")
-        return RawSolution(status, look.x, look.duals, look.objective, k, self.message(done))
+            if looked and self.checkpoint is not None:
+                self._keep(look, done or options.stopped is not None or self.k == limit)
+            if looked and options.stopped is not None:
+                break
+        status = "solved" if done else options.stopped or ("iteration limit" if self.k >= limit else "inaccurate")
+        return RawSolution(status, look.x, look.duals, look.objective, self.k, self.message(done))
+
+    def _reason(self) -> str | None:
+        """Why to stop now, if some rank has a reason."""
+        left = self.options.remaining()
+        own = self.options.stopped or ("time limit" if left is not None and left <= 0 else None)
+        if self.program.ranks.size == 1:
+            return own
+        now = time.perf_counter()
+        reason, seconds = self.program.ranks.largest(np.array([REASONS.index(own), now - self.asked_at]))
+        self.ask = self.k + max(int(ASK * (self.k - self.asked) / seconds), 1)
+        self.asked, self.asked_at = self.k, now
+        return REASONS[int(reason)]
+
+    def _keep(self, look: Look, now: bool) -> None:
+        """Write what it takes to go on after this iteration."""
+        assert self.checkpoint is not None
+        splitting, take = self.splitting, self.arrays.take
+        arrays: dict[str, Any] = {f"state{j}": take(s) for j, s in enumerate(splitting.states)}
+        arrays |= {f"copy{j}": take(p) for j, p in enumerate(splitting.copies)}
+        arrays |= {f"dual {name}": q for name, q in look.duals.items()}
+        best = [look.objective, look.violation, look.bound]
+        arrays |= {"x": take(splitting.x), "weights": splitting.weights, "best": look.x, "measured": best}
+        self.checkpoint.write(self.k, {**arrays, "counts": [self.k, self.repaired_at, self.balanced]}, now)
+
+    def _kept(self) -> Look | None:
+        """Go on from a checkpoint, if there is one; what its iterate was worth."""
+        kept = None if self.checkpoint is None else self.checkpoint.read()
+        if kept is None:
+            return None
+        give, terms = self.arrays.give, self.program.terms
+        states, copies = ([give(kept[f"{name}{j}"]) for j in range(len(terms))] for name in ("state", "copy"))
+        self.splitting.resume(give(kept["x"]), states, copies, kept["weights"].tolist())
+        k, repaired_at, self.balanced = kept["counts"].tolist()
+        self.k, self.resumed, self.repaired_at = int(k), int(k), int(repaired_at)
+        return Look(kept["best"], {t.name: kept[f"dual {t.name}"] for t in terms}, *kept["measured"].tolist())
 
     def zero(self) -> Look | None:
         """The zero point, if the loss gradient there proves it optimal: as it is or, where that does not take long, with the best
@@ -141,24 +200,20 @@ class FirstOrder:
                 return look
         return None
 
-    def _must_stop(self) -> bool:
-        left = self.options.remaining()
-        return self.options.stopped is not None or (left is not None and left <= 0)
-
     def look(self) -> Look:
         """Measure the present iterate, in float64."""
         program, splitting = self.program, self.splitting
         x = self.arrays.take(splitting.copies[self.penalty])
-        x = np.concatenate([x, self.arrays.take(splitting.x)[len(x) :]])
+        x = program.ranks.same(np.concatenate([x, self.arrays.take(splitting.x)[len(x) :]]))
         multipliers = self.system.images.multipliers(splitting.multipliers())
         duals = {t.name: self.arrays.take(q) for t, q in zip(program.terms, multipliers, strict=True)}
         proof = certify(program, x, duals, tol=math.inf)
         return Look(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
 
-    def _solved(self, k: int, look: Look) -> bool:
+    def _solved(self, look: Look) -> bool:
         """Whether the gap holds at a feasible point; that point then takes the place of x. Tried when the iterate itself is near."""
-        tol = self.options.tol
-        if abs(look.gap) > tol or (self.repaired_at and k < 1.25 * self.repaired_at):
+        tol, k = self.options.tol, self.k
+        if abs(look.gap) > tol or (self.repaired_at and self.resumed < k < 1.25 * self.repaired_at):
             return False
         self.repaired_at = k
         x = self.program.inverse.repair(self.program, look.x)
@@ -171,7 +226,9 @@ class FirstOrder:
     def message(self, done: bool) -> str:
         how = "factorised normal matrix" if self.system.inverse.exact else f"conjugate gradients, {self.system.steps} an iteration"
         lost = "; float32 lost the accuracy that was asked for, use float64" if self.arrays.dtype != "float64" and not done else ""
-        return f"ADMM ({how}){lost}"
+        again = f", resumed at iteration {self.resumed}" if self.resumed else ""
+        on = f", {self.program.ranks.size} ranks" if self.program.ranks.size > 1 else ""
+        return f"ADMM ({how}){again}{on}{lost}"
 
 
 def whole(value: Any, name: str, low: int) -> int:

@@ -374,7 +374,7 @@ def images_of(program: Program) -> Images | SeparateImages:
     reader: Reader = prediction
     if isinstance(first, SampleWeights):
         reader = ReadSampleWeights(prediction, np.asarray(first.mask[:, first.grouping[1]], dtype=np.float64))
-    ranks = ALONE
+    ranks = program.ranks
     metric = ranks.sum(rows.T @ rows) if ranks.sum(float(len(X))) > X.shape[1] else None
     return Images(rows, norms, shape, first.signs, reader, tuple(own), side, metric, on_rows, ranks)
 

@@ -69,6 +69,14 @@ class Splitting:
         """(q_j) at the copies of the last step, from their proximal maps' own arguments."""
         return [w * (s - p) for s, p, w in zip(self.last, self.copies, self.weights, strict=True)]
 
+    def resume(self, x: Any, states: list[Any], copies: list[Any], weights: list[float]) -> None:
+        """Go on from where another splitting of these terms was between two iterations."""
+        self.x, self.weights = x, weights
+        self.states = self.last = self.older = states
+        self._copies = self._before = copies
+        self.system.weigh(weights)
+        self.refresh()
+
     def refresh(self) -> None:
         """Form the image of the loss anew from x: what rounding has left in it goes."""
         self.prediction = self.system.images.predict(self.x)

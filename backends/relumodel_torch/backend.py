@@ -19,10 +19,12 @@ class TorchBackend:
 
     name = "torch"
     accepts = Program
+    shards = True
     supports: ClassVar[set[str]] = AdmmBackend.supports
     options: ClassVar[dict[str, str]] = {
         "device": "where the iteration is computed: cpu, cuda, cuda:1, ..., or mps (cpu)",
         "dtype": f"its precision, {' or '.join(PRECISIONS)}; what is proved is proved in float64 (float64; float32 on mps)",
+        "checkpoint": AdmmBackend.options["checkpoint"],
         "max_iter": f"largest number of iterations ({ITERATIONS})",
         "cg_steps": f"steps of conjugate gradients in one iteration ({STEPS})",
     }
@@ -40,11 +42,13 @@ class TorchBackend:
     def solve(self, problem: Program, options: Options) -> RawSolution:
         import torch
 
-        device = _device(options.extra.get("device", "cpu"), torch)
-        dtype = precision(options, "float32" if device.startswith("mps") else "float64")
-        if device.startswith("mps") and dtype == "float64":
-            raise BackendError("device 'mps' computes in float32 only; leave dtype out, or use device='cpu' for float64.")
-        _must_fit(problem.parts[0], device, dtype, torch)
+        with problem.ranks.together():
+            device = _device(options.extra.get("device", "cpu"), torch)
+            dtype = precision(options, "float32" if device.startswith("mps") else "float64")
+            if device.startswith("mps") and dtype == "float64":
+                raise BackendError("device 'mps' computes in float32 only; leave dtype out, or use device='cpu' for float64.")
+            _must_fit(problem.parts[0], device, dtype, torch)
+        problem.ranks.agree({"dtype": dtype, **{name: options.extra.get(name) for name in ("max_iter", "cg_steps")}})
         with torch.inference_mode():
             answer = solve_parts(problem, options, lambda part, asked: solve(part, asked, Tensors(dtype, device)))
         return replace(answer, message=f"{answer.message}, {dtype} on {device}")

@@ -50,7 +50,7 @@ def certify(
     deadline : on the clock of time.perf_counter(); multipliers not improved by then count as they are.
     """
     candidates = []
-    if duals is not None and all(np.isfinite(q).all() for q in duals.values()):
+    if duals is not None and program.ranks.all(all(np.isfinite(q).all() for q in duals.values())):
         candidates.append(_feasible(program, duals, tol, deadline))
     objective = program.objective(point)
     if not candidates or relative_gap(objective, candidates[0].bound) > tol:
@@ -79,13 +79,13 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float, deadline: 
     rest = _rest(program, q)
     if not np.isfinite(rest).all():  # it overflowed: only the zero multipliers are sure to be feasible
         q, rest = {name: np.zeros_like(part) for name, part in q.items()}, np.zeros_like(rest)
-    gauge = penalty.dual_gauge(carrier.map.forward(rest))
+    gauge = program.ranks.largest(penalty.dual_gauge(carrier.map.forward(rest)))
     if gauge > 1 + 0.1 * tol:
         q, _ = tighten(program, q, rest, deadline)
         rest = _rest(program, q)  # afresh: the rest before may have been so large that little of its digits is left
-        gauge = penalty.dual_gauge(carrier.map.forward(rest))
+        gauge = program.ranks.largest(penalty.dual_gauge(carrier.map.forward(rest)))
 
-    scale, value = _scaled(others, q, gauge)
+    scale, value = _scaled(program, others, q, gauge)
     multipliers = {t.name: scale * q[t.name] for t in others}
     multipliers[carrier.name] = scale * carrier.map.forward(rest)
     return DualPoint(value, multipliers)
@@ -100,19 +100,19 @@ def _feasible_on_matrices(program: Program, duals: dict[str, Vector]) -> DualPoi
         q, rest = {"loss": np.zeros_like(q["loss"])}, np.zeros_like(rest)
     price = unit_neurons.price(program, rest)
     gauge = price / beta if beta > 0 else np.inf if price > 0 else 0.0
-    scale, value = _scaled([loss], q, gauge)
+    scale, value = _scaled(program, [loss], q, gauge)
     return DualPoint(value, {"loss": scale * q["loss"], **unit_neurons.completed(program, rest, scale)})
 
 
-def _scaled(terms: list[Term], q: dict[str, Vector], gauge: float) -> tuple[float, float]:
+def _scaled(program: Program, terms: list[Term], q: dict[str, Vector], gauge: float) -> tuple[float, float]:
     """The best scale of the multipliers q, out of those that the penalty carries, and the bound there."""
 
     def value(scale: float) -> float:
-        return 0.0 - float(sum(t.function.conjugate(scale * q[t.name]) for t in terms))
+        return 0.0 - float(program.ranks.sum(sum(t.function.conjugate(scale * q[t.name]) for t in terms)))
 
     # a hair below 1 / gauge, so that rounding in the gauge cannot make the point infeasible
     limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
-    if limit > 1 and not _in_domains(terms, q, limit):
+    if limit > 1 and not program.ranks.all(_in_domains(terms, q, limit)):
         limit = 1.0
     scale = best_scale(value, limit)
     return scale, value(scale)
@@ -121,7 +121,7 @@ def _scaled(terms: list[Term], q: dict[str, Vector], gauge: float) -> tuple[floa
 def _rest(program: Program, q: dict[str, Vector]) -> Vector:
     """- sum K_j' q_j, what is left for the penalty. Variables that carry no penalty (the sizes p >= h(u) of a crossing program)
     are balanced exactly first, by the term that bounds them; `q` is completed in place."""
-    rest = -sum(program.term(name).map.adjoint(part) for name, part in q.items())
+    rest = -program.ranks.sum(sum(program.term(name).map.adjoint(part) for name, part in q.items()))
     for term in program.terms:
         if isinstance(term.function, SupportEpigraph):
             old = q[term.name]
@@ -141,5 +141,7 @@ def best_scale(value: Callable[[float], float], limit: float) -> float:
 
     if limit <= 0:
         return 0.0
+    if value(limit) > value((1 - 1e-6) * limit):  # it still rises at the end
+        return limit
     inner = minimize_scalar(lambda s: -value(s), bounds=(0.0, limit), method="bounded", options={"xatol": 1e-10 * limit})
     return max([float(inner.x), limit, 0.0], key=value)

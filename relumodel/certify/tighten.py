@@ -15,6 +15,7 @@ from ..program.cone_projection import cone_multipliers
 from ..program.functions import GroupNorm, Norm
 from ..program.maps import LinearMap, MaskedProduct, Repeated
 from ..program.program import Program
+from ..program.ranks import Alone
 
 Vector = NDArray[np.float64]
 
@@ -34,22 +35,24 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector, deadline: floa
     assert isinstance(penalty, Norm)
     fit = _euclidean if isinstance(penalty, GroupNorm) else _largest_entry
     C, P, d = K.blocks
-    n = K.X.shape[0]
+    n, ranks = K.X.shape[0], program.ranks
+    if ranks.size > 1 and fit is not _euclidean:  # a linear program needs all rows
+        return q, rest
     multipliers = q[term.name].reshape(-1, n).copy()
     left = rest.reshape(-1, d).copy()
     gauges = penalty.block_gauges(rest)
     over = np.flatnonzero(gauges > penalty.beta)
-    if len(over) * n * d > LARGE:
+    if len(over) * ranks.sum(n) * d > LARGE:
         return q, rest
     for b in over[np.argsort(-gauges[over], kind="stable")]:
-        if time.perf_counter() > deadline:
+        if ranks.any(time.perf_counter() > deadline):
             break
         G = K.signs[b // P % C] * K.mask[b % P][:, None] * K.X
-        loss_part = left[b] + G.T @ multipliers[b]  # rest = loss part - G' q
-        alpha = fit(G, -loss_part, multipliers[b])
+        loss_part = left[b] + ranks.sum(G.T @ multipliers[b])  # rest = loss part - G' q
+        alpha = fit(G, -loss_part, multipliers[b], ranks)
         if alpha is None:
             continue
-        candidate = loss_part + G.T @ alpha
+        candidate = loss_part + ranks.sum(G.T @ alpha)
         if penalty.block_gauges(candidate)[0] < penalty.block_gauges(left[b])[0]:
             multipliers[b], left[b] = -alpha, candidate
     return {**q, term.name: multipliers.reshape(-1)}, left.reshape(-1)
@@ -59,13 +62,13 @@ def _of_one_output(K: LinearMap) -> LinearMap:
     return K.one if isinstance(K, Repeated) else K
 
 
-def _euclidean(G: Vector, target: Vector, multipliers: Vector) -> Vector | None:
+def _euclidean(G: Vector, target: Vector, multipliers: Vector, ranks: Alone) -> Vector | None:
     """argmin over alpha >= 0 of | G'alpha - target |_2."""
     likely = np.flatnonzero(multipliers < 0)
-    return cone_multipliers(G, -target, likely if len(likely) else None)
+    return cone_multipliers(G, -target, likely if ranks.any(len(likely) > 0) else None, ranks)
 
 
-def _largest_entry(G: Vector, target: Vector, multipliers: Vector) -> Vector | None:
+def _largest_entry(G: Vector, target: Vector, multipliers: Vector, ranks: Alone) -> Vector | None:
     """argmin over alpha >= 0 of max | G'alpha - target |."""
     from scipy.optimize import linprog
 

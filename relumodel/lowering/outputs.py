@@ -37,7 +37,7 @@ def with_outputs(model: Model, data: Data, one_output: Callable[[Model, Data], P
         return one_output(model, data)
     refuse_perturbed(model, data)
     # maps, cones and penalty are those of one output; targets of zero stand for the loss, which is bound to all outputs below
-    blank = Data(data.X, np.zeros(len(data.X)), data.names, data.weights)
+    blank = Data(data.X, np.zeros(len(data.X)), data.names, data.weights, total=data.total)
     one = one_output(dataclasses.replace(model, loss=Squared(reduction=model.loss.reduction)), blank)
     terms = tuple(Term(t.name, bound(model.loss, data) if t.name == "loss" else t.function, Repeated(t.map, c)) for t in one.terms)
     variables = tuple(Variable(f"{v.name}_{r}", v.shape, r * one.n_variables + v.start) for r in range(c) for v in one.variables)

@@ -83,6 +83,11 @@ def _patterns(network: DeclaredNetwork, model: Model, X: Matrix, strategy: Patte
     if ball is not None:
         found = found if isinstance(strategy, GivenPatterns) else with_uniform(X, found)
         found = dataclasses.replace(found, complete=False) if model.robust == "crossing" else surviving(X, found, ball)
+    return refuse_gates(network, found)
+
+
+def refuse_gates(network: DeclaredNetwork, found: PatternSet) -> PatternSet:
+    """The patterns, or an error where a gated network is without a gate for one."""
     if not network.activation.self_gated and np.isnan(found.witnesses).any():
         bad = int(np.isnan(found.witnesses).any(axis=1).argmax())
         raise InputError(
@@ -98,7 +103,7 @@ def _clean_terms(model: Model, X: Matrix, data: Data, found: PatternSet) -> list
     signs = (1.0, -1.0) if activation.self_gated else (1.0,)
     prediction = MaskedProduct(X, activation.mask(active), signs, summed=True)
     terms = [
-        Term("loss", SampleLoss.bind(model.loss, data.y, data.weights), prediction),
+        Term("loss", SampleLoss.bind(model.loss, data.y, data.weights, data.total), prediction),
         Term("penalty", model.penalty.function(X.shape[1]), Identity(prediction.shape[1])),
     ]
     if activation.self_gated:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..perturbations import Ball
+from ..program.ranks import ALONE, Alone
 from .hidden_layer import HiddenLayer, SubNetworkLayers, hidden_layer
-from .packing import distinct, pack
+from .packing import distinct, pack, told_apart
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
 from .sub_networks import SubNetworks, given, patterns
@@ -36,23 +37,38 @@ class PatternsOf(PatternStrategy):
 
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """The network's patterns on X (n, d). Raises `InputError` when its inputs or its bias do not fit the data."""
+        D, witnesses, boundary = self._of_neurons(X, bias, ALONE)
+        if boundary.any():
+            part = D[:, boundary]
+            witnesses[boundary] = find_witnesses(X, part) if ball is None else no_witnesses(X, part)
+        return self._found(D, witnesses)
+
+    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
+        """Patterns of neurons with a sample on their boundary stay without witness: to find one takes all rows."""
+        D, witnesses, boundary = self._of_neurons(X, bias, ranks)
+        witnesses[boundary] = np.nan
+        return self._found(D, witnesses)
+
+    def _found(self, D: NDArray[np.bool_], witnesses: NDArray[np.float64]) -> PatternSet:
+        origin = f"{len(witnesses):,} of a network with {self.network.neurons:,} neurons"  # type: ignore[union-attr]
+        return PatternSet(D, witnesses, complete=False, origin=origin)
+
+    def _of_neurons(
+        self, X: NDArray[np.float64], bias: bool, ranks: Alone
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.bool_]]:
+        """The distinct patterns, a neuron of each, strict where one is, and which have none."""
         if isinstance(self.network, SubNetworkLayers):
             raise InputError("These are the patterns of a three-layer network; compile rm.ParallelThreeLayer(width=...) on them.")
         weights = _weights_for(self.network, X, bias)
         D = X @ weights >= 0
         vectors = unit_rows(weights.T)
-        strict = is_strict(X, vectors, D)
+        strict = ranks.all(is_strict(X, vectors, D))
         # of the neurons that share a pattern, a strict one is the witness
-        words, strict_first = pack(D.T), np.argsort(~strict, kind="stable")
+        words, strict_first = told_apart(pack(D.T), ranks), np.argsort(~strict, kind="stable")
         first, best = distinct(words).first, strict_first[distinct(words[strict_first]).first]
         appearance = np.argsort(first)
         D, best = np.ascontiguousarray(D[:, first[appearance]]), best[appearance]
-        witnesses, boundary = vectors[best], ~strict[best]
-        if boundary.any():
-            part = D[:, boundary]
-            witnesses[boundary] = find_witnesses(X, part) if ball is None else no_witnesses(X, part)
-        origin = f"{len(best):,} of a network with {self.network.neurons:,} neurons"
-        return PatternSet(D, witnesses, complete=False, origin=origin)
+        return D, vectors[best], ~strict[best]
 
     def find_directions(self, X: NDArray[np.float64], bias: bool) -> PatternSet:
         """The directions of the network's neurons themselves, equal ones once, zero ones left out. Raises as `find` does."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..program.ranks import Alone
 
 
 class Distinct(NamedTuple):
@@ -22,6 +25,15 @@ def pack(signs: NDArray[np.bool_]) -> NDArray[np.uint64]:
     packed = np.zeros((count, 8 * words), dtype=np.uint8)
     packed[:, : -(-length // 8)] = np.packbits(signs, axis=1)
     return packed.view(">u8").astype(np.uint64)
+
+
+def told_apart(words: NDArray[np.uint64], ranks: Alone) -> NDArray[np.uint64]:
+    """Words (P, w) for patterns of which this rank holds the words of some rows: equal where the patterns are on all ranks, digests of
+    128 bits from each."""
+    if ranks.size == 1:
+        return words
+    own = b"".join(hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in words)
+    return np.concatenate([np.frombuffer(part, dtype=np.uint64).reshape(-1, 2) for part in ranks.gather(own)], axis=1)
 
 
 def unpack(words: NDArray[np.uint64], length: int) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..declared import Declared
 from ..errors import InputError
 from ..perturbations import Ball
+from ..program.ranks import Alone
 from .sub_networks import SubNetworks
 
 
@@ -41,6 +42,13 @@ class PatternStrategy(Declared):
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """The patterns of X (n, d), the ones column included as its last column when `bias` is true."""
         raise TypeError(f"{type(self).__name__} does not say how to find patterns.")
+
+    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
+        """The patterns of all rows, on the rows X (n, d) that this rank holds of them. Patterns and witnesses are those of `find` on all
+        rows, in the same order on every rank; without the witnesses that one rank alone cannot find."""
+        raise InputError(
+            f"{type(self).__name__} needs all rows in one process; with group= use rm.SamplePatterns(50, seed=0) or rm.PatternsOf(network)."
+        )
 
     def find_sub_networks(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
         """The patterns of three-layer sub-networks with `width` hidden neurons, for X as above."""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from ..declared import whole
 from ..errors import InputError
 from ..perturbations import Ball
+from ..program.ranks import ALONE, Alone
 from .arrangement import Arrangement, arrangement, cell_bound, readable
 from .chunks import chunks
 from .enumerate import enumerated
-from .packing import first_seen, pack, unpack
+from .packing import first_seen, pack, told_apart, unpack
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
 from .sub_networks import SubNetworks, sampled
@@ -61,6 +62,18 @@ class SamplePatterns(PatternStrategy):
             )
         return self._first(draws, complete=draws.found == reduced.bound)
 
+    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
+        """The directions are drawn alike on every rank; only which of them are new and strict is asked of all. Few patterns are not
+        listed where drawing brings nothing new: that takes all rows."""
+        draws = _Draws(X, self.seed, ranks)
+        self._draw(draws)
+        if draws.found < self.count:
+            raise InputError(
+                f"SamplePatterns found {draws.found:,} distinct patterns in {draws.drawn:,} draws on the rows of all ranks, not the "
+                f"{self.count:,} asked for; ask for at most {draws.found:,}, or compile in one process, which can list them all."
+            )
+        return self._first(draws, complete=False)
+
     def find_sub_networks(self, X: NDArray[np.float64], bias: bool, width: int) -> SubNetworks:
         """`count` sub-networks with distinct patterns (Ergen & Pilanci 2021, Remark 3)."""
         return sampled(X, width, self.count, self.seed)
@@ -80,7 +93,7 @@ class SamplePatterns(PatternStrategy):
             if draws.found == draws.drawn:
                 draws.more(min(self.count - draws.found + SPARE, 4096))
                 continue
-            if reduced is None:  # a pattern came twice, so there may be few
+            if reduced is None and draws.ranks.size == 1:  # a pattern came twice, so there may be few
                 reduced = arrangement(draws.X)
                 self._refuse_above(reduced.bound)
             if not draws.more(draws.drawn):
@@ -116,8 +129,9 @@ class SamplePatterns(PatternStrategy):
 class _Draws:
     """The distinct patterns of X among the Gaussian directions drawn so far, each with its first direction."""
 
-    def __init__(self, X: NDArray[np.float64], seed: int) -> None:
-        self.X = X
+    def __init__(self, X: NDArray[np.float64], seed: int, ranks: Alone = ALONE) -> None:
+        self.X, self.ranks = X, ranks
+        self.most = int(ranks.largest(len(X)))  # all ranks draw in the same parts
         self.rng = np.random.default_rng(seed)
         self.drawn = 0
         self.witnesses = np.empty((0, X.shape[1]))
@@ -130,10 +144,10 @@ class _Draws:
     def more(self, size: int) -> int:
         """Draw `size` more directions; how many new patterns they gave. A direction on a boundary gives none."""
         before = self.found
-        for part in chunks(size, len(self.X)):
+        for part in chunks(size, self.most):
             directions = unit_rows(self.rng.standard_normal((part.stop - part.start, self.X.shape[1])))
             D = self.X @ directions.T >= 0
-            strict = is_strict(self.X, directions, D)
+            strict = self.ranks.all(is_strict(self.X, directions, D))
             self.append(D[:, strict], directions[strict])
         self.drawn += size
         return self.found - before
@@ -141,5 +155,5 @@ class _Draws:
     def append(self, D: NDArray[np.bool_], directions: NDArray[np.float64]) -> None:
         """Add the patterns D (n, Q) of the directions (Q, d), except those found before."""
         words = np.concatenate([self.words, pack(D.T)])
-        new = first_seen(words)
+        new = first_seen(told_apart(words, self.ranks))
         self.words, self.witnesses = words[new], np.concatenate([self.witnesses, directions])[new]

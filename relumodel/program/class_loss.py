@@ -36,10 +36,12 @@ class ClassSampleLoss(Function):
     sample_weights: Vector | None = None
 
     @classmethod
-    def bind(cls, loss: ClassLoss, y: Vector, classes: Vector, sample_weights: Vector | None = None) -> ClassSampleLoss:
-        """y : (n,) labels, all of them among the classes (c,)."""
+    def bind(
+        cls, loss: ClassLoss, y: Vector, classes: Vector, sample_weights: Vector | None = None, total: float | None = None
+    ) -> ClassSampleLoss:
+        """y : (n,) labels, all of them among the classes (c,). total : as for `SampleLoss`."""
         w = np.ones(len(y)) if sample_weights is None else sample_weights
-        weights = w / w.sum() if loss.reduction == "mean" else w
+        weights = w / (w.sum() if total is None else total) if loss.reduction == "mean" else w
         return cls(loss, (y == classes[:, None]).astype(float), classes, weights, sample_weights)
 
     @property
@@ -93,5 +95,5 @@ class ClassSampleLoss(Function):
 def bound(loss: Loss, data: Data) -> SampleLoss | ClassSampleLoss:
     """The loss on the targets of data."""
     if data.classes is None:
-        return SampleLoss.bind(loss, data.y, data.weights)
-    return ClassSampleLoss.bind(loss, data.y, data.classes, data.weights)  # type: ignore[arg-type]
+        return SampleLoss.bind(loss, data.y, data.weights, data.total)
+    return ClassSampleLoss.bind(loss, data.y, data.classes, data.weights, data.total)  # type: ignore[arg-type]

@@ -4,12 +4,16 @@ The nearest point is u + G'alpha with alpha >= 0 least for |u + G'alpha|; by Mor
 from the polar cone, which is what a bound needs. Only rows that are violated on the way matter: they are collected in rounds, and each
 round is solved by block principal pivoting (Portugal, Judice & Vicente 1994; Kim & Park 2011) on their Gram matrix: all signs that are
 wrong are exchanged at once, and one by one where that cycles.
+
+Where the rows are on several ranks, those collected go to all of them, and all solve the same small problem.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .ranks import ALONE, Alone
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -24,19 +28,21 @@ SHARE = 1.5
 FEW = 40
 
 
-def cone_multipliers(G: Matrix, u: Vector, guess: NDArray[np.intp] | None = None) -> Vector:
-    """alpha (n,) >= 0 that minimises | u + G'alpha |_2; G (n, d), u (d,). guess : rows likely to have alpha > 0."""
+def cone_multipliers(G: Matrix, u: Vector, guess: NDArray[np.intp] | None = None, ranks: Alone = ALONE) -> Vector:
+    """alpha (n,) >= 0 that minimises | u + G'alpha |_2; G (n, d) the rows here, u (d,). guess : rows likely to have alpha > 0."""
     sizes = np.linalg.norm(G, axis=1)
     level = 64 * rounding(G, u)
     alpha, most = np.zeros(len(G)), 20 + int(SHARE * G.shape[1])
-    rows = _worst(G @ u, level, most) if guess is None else guess[sizes[guess] > 0]
+    rows = _worst(G @ u, level, most, ranks) if guess is None else guess[sizes[guess] > 0]
     found = np.ones(len(rows))
     for _ in range(ROUNDS):
-        scaled = G[rows] / sizes[rows, None]
-        found = _least(scaled, u, found > 0)
-        violated = np.setdiff1d(_worst(G @ (u + scaled.T @ found), level, most), rows)
+        collected, here = ranks.stack(np.column_stack([G[rows] / sizes[rows, None], found]))
+        scaled = np.ascontiguousarray(collected[:, :-1])
+        everywhere = _least(scaled, u, collected[:, -1] > 0)
+        found = everywhere[here]
+        violated = np.setdiff1d(_worst(G @ (u + scaled.T @ everywhere), level, most, ranks), rows)
         alpha[rows] = found / sizes[rows]
-        if not len(violated):
+        if not ranks.any(len(violated) > 0):
             break
         order = np.argsort(np.concatenate([rows, violated]))
         rows, found = np.concatenate([rows, violated])[order], np.concatenate([found, np.ones(len(violated))])[order]
@@ -48,10 +54,15 @@ def rounding(G: Matrix, u: Vector) -> Vector:
     return np.finfo(float).eps * (np.abs(G) @ np.abs(u))
 
 
-def _worst(slack: Vector, level: Vector, most: int) -> NDArray[np.intp]:
-    """The rows with slack < -level; of many, those where it is least."""
+def _worst(slack: Vector, level: Vector, most: int, ranks: Alone) -> NDArray[np.intp]:
+    """The rows with slack < -level; of many on all ranks, those where it is least."""
     rows = np.flatnonzero(slack < -level)
-    return rows if len(rows) <= most else rows[np.argpartition(slack[rows], most)[:most]]
+    rows = rows if len(rows) <= most else np.sort(rows[np.argpartition(slack[rows], most)[:most]])
+    if ranks.sum(len(rows)) <= most:
+        return rows
+    everywhere, here = ranks.stack(slack[rows])
+    kept = np.sort(np.argpartition(everywhere, most)[:most])
+    return rows[kept[(kept >= here.start) & (kept < here.stop)] - here.start]
 
 
 def _least(G: Matrix, u: Vector, passive: NDArray[np.bool_]) -> Vector:

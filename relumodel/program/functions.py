@@ -70,12 +70,12 @@ class SampleLoss(Function):
     outputs: int = 1
 
     @classmethod
-    def bind(cls, loss: Loss, y: Vector, sample_weights: Vector | None = None) -> SampleLoss:
+    def bind(cls, loss: Loss, y: Vector, sample_weights: Vector | None = None, total: float | None = None) -> SampleLoss:
         """Margin losses read s = y z, residual losses s = z - y; weights are w_k / sum w ("mean") or w_k ("sum"), w_k = 1 if None.
-        y : (n,), or (n, c) for c outputs."""
+        y : (n,), or (n, c) for c outputs. total : in place of sum w, where there are more samples elsewhere."""
         w = np.ones(len(y)) if sample_weights is None else sample_weights
         outputs = 1 if y.ndim == 1 else y.shape[1]
-        weights = np.tile(w / w.sum() if loss.reduction == "mean" else w, outputs)
+        weights = np.tile(w / (w.sum() if total is None else total) if loss.reduction == "mean" else w, outputs)
         flat = np.ascontiguousarray(y.T).reshape(-1)
         sigma, tau = (flat, np.zeros(len(flat))) if loss.reads == "margin" else (np.ones(len(flat)), -flat)
         return cls(loss, sigma, tau, weights, sample_weights, outputs)

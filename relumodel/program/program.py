@@ -14,6 +14,7 @@ from ..errors import InputError, InputTypeError
 from ..threads import threads_for
 from .functions import Function
 from .maps import Identity, Leading, LinearMap, Repeated
+from .ranks import ALONE, Alone
 from .semidefinite import Semidefinite
 
 if TYPE_CHECKING:
@@ -103,13 +104,18 @@ class Inverse(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """minimise sum_j f_j(K_j x) over x in R^n_variables. Made by `Model.compile`."""
+    """minimise sum_j f_j(K_j x) over x in R^n_variables. Made by `Model.compile`.
+
+    ranks : the processes that hold the rows between them. The terms here are those of the rows of this process (of terms on no rows, all
+    there is); objective, violation and solve are about all rows, and must be called on all ranks.
+    """
 
     model: Model
     variables: tuple[Variable, ...]
     terms: tuple[Term, ...]
     guarantee: Guarantee
     inverse: Inverse
+    ranks: Alone = ALONE
 
     @property
     def n_variables(self) -> int:
@@ -119,7 +125,8 @@ class Program:
     @property
     def n_constraints(self) -> int:
         """The number of scalar constraints among the terms; an entry of a triangle that must be semidefinite counts as one."""
-        return sum(t.map.shape[0] for t in self.terms if t.function.indicator)
+        count = sum(t.map.shape[0] for t in self.terms if t.function.indicator)
+        return count if self.ranks.size == 1 else count // self.ranks.rows[self.ranks.rank] * sum(self.ranks.rows)
 
     @property
     def patterns(self) -> NDArray[np.bool_] | None:
@@ -168,7 +175,7 @@ class Program:
         for r in range(maps["loss"].times):
             functions = {t.name: loss.of_output(r) if t.name == "loss" else t.function for t in self.terms}
             terms = tuple(Term(name, f, cast(Repeated, maps[name]).one) for name, f in functions.items())
-            out.append(Program(self.model, variables, terms, self.guarantee, one.one))
+            out.append(Program(self.model, variables, terms, self.guarantee, one.one, self.ranks))
         return tuple(out)
 
     def point(self, point: ArrayLike) -> Vector:
@@ -187,17 +194,21 @@ class Program:
     def objective(self, point: ArrayLike) -> float:
         """The sum of the finite terms at `point`, in float64, independent of any backend. Cones do not count: see `violation`."""
         x = self.point(point)
-        return float(sum(t.function.value(t.map.forward(x)) for t in self.terms if not t.function.indicator))
+        first = self.ranks.rank == 0  # what is on no rows counts once
+        finite = [t for t in self.terms if not t.function.indicator and (t.on_rows or first)]
+        return float(self.ranks.sum(sum(t.function.value(t.map.forward(x)) for t in finite)))
 
     def violation(self, point: ArrayLike) -> float:
         """The largest amount by which `point` leaves a cone; 0.0 when it is feasible."""
         x = self.point(point)
-        return float(max((t.function.violation(t.map.forward(x)) for t in self.terms if t.function.indicator), default=0.0))
+        outside = max((t.function.violation(t.map.forward(x)) for t in self.terms if t.function.indicator), default=0.0)
+        return float(self.ranks.largest(outside))
 
     def conic(self) -> ConicForm:
         """The same program in standard conic form, for solvers and files."""
         from ..conic.assemble import assemble
 
+        self._refuse_ranks("The conic form")
         return assemble(self).form
 
     def write(self, path: str | Path, cones: str = "qcmatrix", verbose: bool = False) -> Path:
@@ -211,6 +222,7 @@ class Program:
         """
         from ..conic.export import write_program
 
+        self._refuse_ranks("A file of the program")
         return write_program(self, path, cones, verbose)
 
     def read_solution(self, path: str | Path, tol: float = 1e-6) -> Solution:
@@ -223,6 +235,7 @@ class Program:
         """
         from ..solve import read_solution
 
+        self._refuse_ranks("A solution of another solver")
         return read_solution(self, path, tol)
 
     def solve(
@@ -269,12 +282,24 @@ class Program:
         )
         return dataclasses.replace(self, model=model, terms=terms, inverse=self.inverse.reweighted(model))
 
+    def _refuse_ranks(self, what: str) -> None:
+        if self.ranks.size > 1:
+            raise InputError(
+                f"{what} needs all rows in one process; those of this program are on {self.ranks.size} ranks. Solve it with backend='torch', "
+                "or compile all rows without group=."
+            )
+
     def __str__(self) -> str:
         matrices = any(isinstance(t.function, Semidefinite) for t in self.terms)
         sizes = f"{self.n_variables} variables, {self.n_constraints} {'scalar constraints' if matrices else 'linear inequalities'}"
         lines = [("problem", str(self.model).replace("\n", "\n" + " " * 12)), *self.inverse.describe()]
         if (weights := self.sample_weights) is not None:
-            lines.append(("weights", f"{weights.min():g} to {weights.max():g} on samples; sum {weights.sum():g} in place of n"))
+            where = "" if self.ranks.size == 1 else " of this rank"
+            lines.append(
+                ("weights", f"{weights.min():g} to {weights.max():g} on samples; sum {weights.sum():g} in place of n{where}")
+            )
+        if self.ranks.size > 1:
+            lines.append(("ranks", str(self.ranks)))
         lines.append(("size", sizes))
         lines.append(("guarantee", f"{self.guarantee.kind}: {self.guarantee.statement}"))
         lines.append(("source", self.guarantee.source))

@@ -12,21 +12,22 @@ from numpy.typing import NDArray
 
 from ..perturbations import Ball
 from ..program.cone_projection import cone_multipliers, rounding
+from ..program.ranks import ALONE, Alone
 
 Matrix = NDArray[np.float64]
 
 
-def into_cone(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None = None) -> Matrix:
-    """A point of { G u >= 0 } next to u (d,); G (n, d). The witness (d,) may be NaN where the cone has no interior, then the
+def into_cone(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None = None, ranks: Alone = ALONE) -> Matrix:
+    """A point of { G u >= 0 } next to u (d,); G (n, d) the rows here. The witness (d,) may be NaN where the cone has no interior, then the
     result is the nearest point up to rounding. With a ball the cone is { G u >= h(u) } and only the witness is used: h is
     subadditive, so a step t along it gains at least t (G a - h(a))."""
-    near = u + G.T @ cone_multipliers(G, u) if ball is None else u
+    near = u + ranks.sum(G.T @ cone_multipliers(G, u, ranks=ranks)) if ball is None else u
     if np.isnan(witness).any():
         return near
-    return _along_witness(near, G, witness, ball)
+    return _along_witness(near, G, witness, ball, ranks)
 
 
-def _along_witness(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None) -> Matrix:
+def _along_witness(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None, ranks: Alone) -> Matrix:
     """u + t witness with the least t >= 0 for which every row has a margin of a few roundings."""
     rows = np.linalg.norm(G, axis=1)
     live = rows > 0
@@ -36,13 +37,13 @@ def _along_witness(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None) -> 
 
     gain = slack(witness)
     margin = 16 * np.maximum(rounding(G, u)[live], np.finfo(float).tiny)
-    if not (gain > 0).all():
+    if not ranks.all((gain > 0).all()):
         return u
     point, step = u, 0.0
     for _ in range(5):
-        lack = (margin - slack(point)) / gain
-        if (lack <= 0).all():
+        lack = ranks.largest(float(((margin - slack(point)) / gain).max(initial=-np.inf)))
+        if lack <= 0:
             break
-        step += 1.01 * float(lack.max())
+        step += 1.01 * lack
         point = u + step * witness
     return point

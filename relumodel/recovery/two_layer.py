@@ -17,6 +17,7 @@ from ..patterns.pattern_set import PatternSet
 from ..patterns.robust_witness import without_undecided
 from ..perturbations import Ball
 from ..program.program import Program
+from ..program.ranks import ALONE, Alone
 from .cone_repair import into_cone
 from .network import Network
 from .sparsest import sparsest
@@ -59,11 +60,11 @@ class TwoLayerInverse:
             """Moving blocks costs most, so each is moved once, small ones only where they are tried."""
             used = np.asarray(some.any(axis=1))
             fresh = used & ~done
-            moved[fresh] = self.feasible(np.where(fresh[:, None], blocks, 0.0))[fresh]
+            moved[fresh] = self.feasible(np.where(fresh[:, None], blocks, 0.0), program.ranks)[fresh]
             done[fresh] = True
             return self.point(np.where(used[:, None], moved, 0.0))
 
-        return sparsest(program, blocks, feasible, room)
+        return program.ranks.same(sparsest(program, blocks, feasible, room))
 
     def blocks(self, x: Matrix) -> Matrix:
         """The weight blocks of a point, one a row."""
@@ -73,7 +74,7 @@ class TwoLayerInverse:
         """The point with these blocks."""
         return blocks.reshape(-1)
 
-    def feasible(self, blocks: Matrix) -> Matrix:
+    def feasible(self, blocks: Matrix, ranks: Alone = ALONE) -> Matrix:
         """Every block moved into its cone; only those outside are touched."""
         if not self.model.network.activation.self_gated:
             return blocks
@@ -89,9 +90,9 @@ class TwoLayerInverse:
         # a row may round differently in the next product, so the target lies a few roundings inside the cone
         margin = 8 * np.finfo(float).eps * np.linalg.norm(X, axis=1) * np.linalg.norm(blocks[used], axis=1)[:, None]
         out = blocks.copy()
-        for j in np.flatnonzero((slack < margin).any(axis=1)):
+        for j in np.flatnonzero(ranks.any((slack < margin).any(axis=1))):
             block, witness = blocks[used[j]], self.found.witnesses[pattern[j]]
-            moved = into_cone(block, side[j][:, None] * X, witness, self.ball)
+            moved = into_cone(block, side[j][:, None] * X, witness, self.ball, ranks)
             # where the nearest point is the apex, what is computed is rounding: the block is zero
             out[used[j]] = moved if np.linalg.norm(moved) > 1e-13 * np.linalg.norm(block) else 0.0
         return out
@@ -132,7 +133,7 @@ class CrossingInverse(TwoLayerInverse):
         d = self.X.shape[1]
         return x[: len(x) // (d + 1) * d].reshape(-1, d)
 
-    def feasible(self, blocks: Matrix) -> Matrix:
+    def feasible(self, blocks: Matrix, ranks: Alone = ALONE) -> Matrix:
         return blocks
 
     def point(self, blocks: Matrix) -> Matrix:
