@@ -82,6 +82,16 @@ def test_fitting_with_weights_encloses_the_optimum(problem, seed: int) -> None:
     assert np.isclose(result.network.objective(model, X, y, sample_weight=weights), result.objective, rtol=1e-9, atol=1e-12)
 
 
+def test_fitting_features_of_zeros() -> None:
+    """The search for prices steps from a direction to zero here."""
+    model = rm.Model(rm.TwoLayer(rm.LeakyReLU(0.2), True), rm.Absolute(), rm.PathNorm(0.05))
+    y, weights = np.array([0.12573022, -0.13210486]), np.array([30.0, 1.0])
+    for w in (weights, weights[::-1]):
+        result = model.fit(np.zeros((2, 1)), y, patterns=rm.AdaptivePatterns(width=12, starts=40, rounds=3), sample_weight=w)
+        assert result.bound <= result.objective
+        assert result.objective <= model.compile(np.zeros((2, 1)), y, rm.EnumeratePatterns(), w).solve().objective * (1 + 1e-3)
+
+
 def test_polish_is_never_worse_on_the_weighted_objective() -> None:
     model = rm.Model(rm.TwoLayer(rm.ReLU(), True), rm.Squared(), rm.WeightDecay(0.01))
     X, y, _ = data(model)

@@ -139,7 +139,9 @@ def _ascend(at: _Rounded, z: Matrix, side: Matrix, width: float, steps: int, dea
             if (value - before <= GAIN * np.abs(value)).all():
                 break
             before = value
-        trial = _on_sphere(z + length[:, None] * ahead)
+        moved = z + length[:, None] * ahead
+        # a step back through zero may end there
+        trial = _on_sphere(np.where(np.linalg.norm(moved, axis=1, keepdims=True) > 0, moved, z))
         there, ahead_there = at.look(trial, side, width)
         better = there > value
         z = np.where(better[:, None], trial, z)

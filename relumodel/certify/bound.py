@@ -141,7 +141,5 @@ def best_scale(value: Callable[[float], float], limit: float) -> float:
 
     if limit <= 0:
         return 0.0
-    if value(limit) > value((1 - 1e-6) * limit):  # it still rises at the end
-        return limit
     inner = minimize_scalar(lambda s: -value(s), bounds=(0.0, limit), method="bounded", options={"xatol": 1e-10 * limit})
     return max([float(inner.x), limit, 0.0], key=value)
