@@ -15,13 +15,13 @@ from ..errors import InputError, InputTypeError
 from ..lowering import rebuild
 from ..networks import Activation, ParallelThreeLayer, RandomFeatures, TwoLayer
 from ..patterns.pattern_set import PatternSet, PatternStrategy
-from ..program.arrays import Arrays, converted
+from ..program.arrays import Arrays
 from ..program.class_loss import bound
 from ..program.program import Guarantee, Program
 from .layer import Array, Layer
-from .metric import LARGEST, metric_of
 from .solution import BatchSolution
 from .source import Source, Survey, survey
+from .units import LARGEST, Units, units_of
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -125,7 +125,7 @@ class BatchProgram:
         return bool(self._first_loss.has_kink)
 
     @property
-    def unit(self) -> float:
+    def curvature(self) -> float:
         """The curvature that goes with the size of loss and targets: twice the loss of an output at zero over the square of the spread."""
         first = self._first_loss
         zero = float(first.value(np.zeros(self.outputs * len(self.found.first.X)))) / float(self.found.first.weights.sum())
@@ -135,9 +135,11 @@ class BatchProgram:
     def _first_loss(self) -> Any:
         return self.loss(self.found.first, self.found.first.weights)
 
-    def metric(self, arrays: Arrays) -> Any:
-        """That of steps."""
-        return converted(metric_of(self.found.gram, self.model.penalty), arrays)
+    @property
+    def units(self) -> Units:
+        """Those of steps."""
+        X = with_bias(self.found.first.X, self.model.network.bias)
+        return units_of(self.found.gram, self.model.penalty, self.found.spread, X)
 
     def network(self, point: Matrix) -> Any:
         """The network of a point, each block with its own pattern, zero ones dropped."""
@@ -155,7 +157,7 @@ class BatchProgram:
         callback: Any = None,
         warm_start: Any = None,
     ) -> BatchSolution:
-        """Train by stochastic proximal steps, then measure on all of the data.
+        """Train by stochastic steps, then measure on all of the data.
 
         epochs : passes with steps. After them come one or two passes that measure, in float64.
         device : torch's name of it, "cpu", "cuda", "mps"; where torch is not installed "cpu" is NumPy, and None always is.

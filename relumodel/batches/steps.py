@@ -1,10 +1,7 @@
-"""Stochastic proximal steps on the smoothed program.
+"""Stochastic steps on the smoothed program: Adam (Kingma & Ba 2015) on the factors of blocks, along the principal axes of the data.
 
-    u <- argmin over v of  m.v + s / (2 r) |v - u|_M^2 + |v|,   m the running mean of the batches' gradients, s that of their dual norms
-
-of every block u: Adam (Kingma & Ba 2015) with one second moment a block, which keeps the proximal map of the penalty in closed form, in
-a metric M of the data. So a step moves the hidden values of a block by about r, whatever the scale of loss, data or penalty. The rate
-r falls along a cosine. Cones count by rho/2 times the squared distance to them, losses with a kink by their Moreau envelope.
+Cones count by rho/2 times the squared distance to them, losses with a kink by their Moreau envelope; with the penalty as squares of
+the factors everything is smooth. The rate falls along a cosine.
 """
 
 from __future__ import annotations
@@ -20,63 +17,102 @@ from array_api_compat import array_namespace
 
 from ..backend import Options, Progress
 from ..program.arrays import Arrays
+from .factors import Neurons, Sides, factored
 from .layer import Array, Batch, pull, smoothed
 from .passes import prepared
 
 if TYPE_CHECKING:
     from .program import BatchProgram
 
-#: The first rate, as a share of the size of the targets; it falls to the share END of itself.
-RATE, END = 0.05, 1e-3
+#: The first rate in units of the data: SCALE over the root of the number of steps, within these limits. It falls to the share END.
+SCALE, RATES, END = 4.5, (0.02, 0.2), 1e-3
 
-#: How much of the running means is kept at a step: of the gradients, and of their squared norms.
+#: The rate of the sizes s of neurons u = a s, as a share of that of a.
+SIZES = 0.3
+
+#: The first factors, in units of the data.
+START = 0.3
+
+#: How much of the running means is kept at a step: of the gradients, and of their squares.
 MEAN, SQUARES = 0.9, 0.99
 
 #: The rate after a step that is not finite, as a share of the one before.
-BACK = 0.25
+BACK = 0.1
 
 #: The weight of the cones and, as first and last, the width of the rounded loss, in units of the loss at zero and the targets.
-RHO, WIDTHS = 1.0, (0.1, 0.002)
+RHO, WIDTHS = 1.0, (0.03, 0.001)
 
 #: The share of an epoch, its end, in which the objective is estimated.
 WATCHED = 0.25
 
+#: Blocks below this share of the largest are zero in the end.
+NEGLIGIBLE = 1e-3
+
 
 @dataclass
 class Best:
-    """The blocks with the lowest estimate so far."""
+    """The factors with the lowest estimate so far."""
 
-    blocks: Array
+    factors: Neurons | Sides
     estimate: float
     epoch: int
 
 
 class Steps:
-    """One training run."""
+    """One training run. start : (c, C, G m, d) blocks, or None for small ones along their directions."""
 
-    def __init__(self, program: BatchProgram, arrays: Arrays, epochs: int, seed: int, start: Array | None) -> None:
+    def __init__(self, program: BatchProgram, arrays: Arrays, epochs: int, seed: int, start: Any) -> None:
         self.program, self.arrays, self.epochs = program, arrays, epochs
         self.order = np.random.default_rng(seed)
-        self.layer, self.metric = program.layer(arrays), program.metric(arrays)
-        self.U = arrays.give(np.zeros(program.shape)) if start is None else start
-        self.penalty = program.model.penalty.function(self.U.shape[-1])
-        self.best = Best(self.U, math.inf, 0)
+        self.layer, self.units = program.layer(arrays), program.units
+        self.basis = None if self.units.basis is None else arrays.give(self.units.basis)
+        self.factors = self._first(start)
+        self.beta = program.model.penalty.beta
+        self.best = Best(self._copied(), math.inf, 0)
+        rate = min(max(SCALE / math.sqrt(epochs * program.found.totals.batches), RATES[0]), RATES[1]) * self.units.size
+        along = rate * self.units.share
+        self.rates = (along, SIZES * rate) if isinstance(self.factors, Neurons) else (along, along)
         self.back = 1.0
-        unit = program.unit
-        self.rho = RHO * unit
-        self.widths = tuple(w / unit for w in WIDTHS) if program.has_kink else (0.0, 0.0)
+        self.rho = RHO * program.curvature
+        self.widths = tuple(w / program.curvature for w in WIDTHS) if program.has_kink else (0.0, 0.0)
         self._forget()
 
+    def _first(self, start: Any) -> Neurons | Sides:
+        """The factors to start from; blocks that are zero become small ones, so that they can grow."""
+        xp = array_namespace(self.layer.gates)
+        size = START * self.units.size
+        small = self.layer.gates * size**2 + xp.zeros(
+            self.program.shape, dtype=self.layer.gates.dtype, device=self.layer.gates.device
+        )
+        U = small
+        if start is not None:
+            U = self.arrays.give(start)
+            U = xp.where(xp.any(U != 0, axis=-1)[..., None], U, 1e-2 * small)
+        U = U if self.basis is None else U @ self.basis
+        return factored(U, self.program.model.penalty, size)
+
+    def _copied(self) -> Neurons | Sides:
+        xp = array_namespace(self.factors.parts[0])
+        return type(self.factors)(*(xp.asarray(part, copy=True) for part in self.factors.parts))
+
     def _forget(self) -> None:
-        xp = array_namespace(self.U)
-        self.mean = xp.zeros_like(self.U)
-        self.squares = xp.zeros_like(self.U[..., 0])
+        xp = array_namespace(self.factors.parts[0])
+        self.means = [xp.zeros_like(part) for part in self.factors.parts]
+        self.squares = [xp.zeros_like(part) for part in self.factors.parts]
         self.count = 0
 
     @property
     def width(self) -> float:
         """That of the rounded loss at the end."""
         return self.widths[1]
+
+    def blocks(self, factors: Neurons | Sides) -> Array:
+        """The blocks (c, C, G m, d) of factors in the coordinates of the data, negligible ones zero."""
+        xp = array_namespace(factors.parts[0])
+        U = factors.blocks()
+        sizes = xp.sqrt(xp.sum(U * U, axis=-1))
+        U = U * (sizes > NEGLIGIBLE * xp.max(sizes))[..., None]
+        return U if self.basis is None else U @ self.basis.T
 
     def run(self, options: Options, line: Any) -> int:
         """Steps until the epochs are over, or the options say to stop; how many epochs were begun."""
@@ -85,51 +121,52 @@ class Steps:
             self.watched: list[tuple[float, float]] = []
             for number, batch in enumerate(self._epoch()):
                 done = epoch + number / batches
-                watch = number >= (1 - WATCHED) * batches - 1
-                if not self._step(batch, done / self.epochs, watch):
+                if not self._step(batch, done / self.epochs, number >= (1 - WATCHED) * batches - 1):
                     self._back_off()
                 line(Progress(epoch + 1, self._estimate(), elapsed=time.perf_counter() - options.started))
                 if _must_stop(options):
                     break
             estimate = self._estimate()
             if estimate < self.best.estimate:
-                self.best = Best(array_namespace(self.U).asarray(self.U, copy=True), estimate, epoch + 1)
+                self.best = Best(self._copied(), estimate, epoch + 1)
             if options.report(epoch + 1, estimate) or _must_stop(options):
                 return epoch + 1
         return self.epochs
 
     def _epoch(self) -> Iterator[Batch]:
+        """The batches of a pass, their samples in the basis of the steps."""
         for data in self.program.source.batches(self.order):
-            yield prepared(self.program, self.arrays, self.layer, data)
+            batch = prepared(self.program, self.arrays, self.layer, data)
+            yield batch if self.basis is None else batch._replace(X=batch.X @ self.basis)
 
     def _step(self, batch: Batch, done: float, watch: bool) -> bool:
         """One step; False where it was not finite."""
-        xp = array_namespace(self.U)
+        xp = array_namespace(batch.X)
         first, last = self.widths
         width = first * (last / first) ** min(1.2 * done, 1.0) if last else 0.0
-        S = self.layer.hidden(self.U, batch.X)
+        S = self.layer.hidden(self.factors.blocks(), batch.X)
         if watch:
-            share = float(xp.sum(batch.weights))
-            self.watched.append((share, float(batch.loss.value(self.layer.network(S, batch.patterns)))))
+            loss = float(batch.loss.value(self.layer.network(S, batch.patterns)))
+            self.watched.append((float(xp.sum(batch.weights)), loss))
         slopes = smoothed(S, batch, self.layer, self.rho, width)
+        if not math.isfinite(slopes.loss + slopes.distance):
+            return False
         G = pull(slopes.gradient, batch.X)
+        G *= self.program.found.totals.batches
         self.count += 1
-        self.mean *= MEAN
-        G *= 1 - MEAN
-        self.mean += G
-        self.squares = SQUARES * self.squares + (1 - SQUARES) / (1 - MEAN) ** 2 * self.metric.dual_squares(G)
-        rate = self.back * RATE * self.program.found.spread * max(0.5 * (1 + math.cos(math.pi * done)), END)
-        sizes = xp.sqrt(self.squares / (1 - SQUARES**self.count))
-        floor = 1e-6 * float(xp.max(sizes))
-        if not (math.isfinite(slopes.loss) and math.isfinite(floor)):
-            return False
-        if floor == 0:  # nothing pulls
-            return True
-        scale = self.program.found.totals.batches
-        U = self.metric.prox(self.U, self.mean * (scale / (1 - MEAN**self.count)), xp.clip(sizes, min=floor) * (scale / rate))
-        if not math.isfinite(float(xp.sum(U))):
-            return False
-        self.U = U
+        rate = self.back * max(0.5 * (1 + math.cos(math.pi * done)), END) / (1 - MEAN**self.count)
+        for part, g, mean, square, r in zip(
+            self.factors.parts, self.factors.pull(G, self.beta), self.means, self.squares, self.rates, strict=True
+        ):
+            mean *= MEAN
+            mean += (1 - MEAN) * g
+            g *= g
+            g *= 1 - SQUARES
+            square *= SQUARES
+            square += g
+            step = xp.sqrt(square)
+            step += TINY
+            part -= (rate * r * math.sqrt(1 - SQUARES**self.count)) * mean / step
         return True
 
     def _estimate(self) -> float:
@@ -137,16 +174,20 @@ class Steps:
         if not self.watched:
             return math.nan
         share, loss = (sum(part) for part in zip(*self.watched, strict=True))
-        whole = float(self.program.weight_of_all)
-        return loss / share * whole + float(self.penalty.value(array_namespace(self.U).reshape(self.U, (-1,))))
+        U = self.factors.blocks()
+        penalty = self.program.model.penalty.function(U.shape[-1]).value(array_namespace(U).reshape(U, (-1,)))
+        return loss / share * self.program.weight_of_all + float(penalty)
 
     def _back_off(self) -> None:
-        """To the best blocks so far, at a smaller rate."""
-        xp = array_namespace(self.U)
-        known = math.isfinite(self.best.estimate)
-        self.U = xp.asarray(self.best.blocks, copy=True) if known else xp.zeros_like(self.U)
+        """To the best factors so far, at a smaller rate."""
+        self.factors = self.best.factors
+        self.factors = self._copied()
         self.back *= BACK
         self._forget()
+
+
+#: Keeps quotients of zeros finite.
+TINY = 1e-15
 
 
 def _must_stop(options: Options) -> bool:

@@ -148,7 +148,7 @@ def test_a_warm_start_goes_on() -> None:
 
 
 def test_steps_that_overflow_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "RATE", 1e30)
+    monkeypatch.setattr(steps, "RATES", (1e30, 1e30))
     model, X, y, program = problem(NETWORKS[0], rm.Squared())
     solution = program.solve(epochs=60, device=None)
     assert np.isfinite(solution.point).all()
