@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from relumodel.backend import Program
@@ -122,6 +122,24 @@ class Own:
     blocks: bool
 
 
+def signed_sum(U: Any, signs: tuple[float, ...]) -> Any:
+    """sum_c signs_c U[:, c], of signs +-1; a view of U where there is nothing to add."""
+    total = U[:, 0, ...] if signs[0] == 1 else -U[:, 0, ...]
+    for c in range(1, len(signs)):
+        total = total + U[:, c, ...] if signs[c] == 1 else total - U[:, c, ...]
+    return total
+
+
+def add_signed(U: Any, D: Any, signs: tuple[float, ...]) -> None:
+    """U[:, c] += signs_c D in place, of signs +-1."""
+    for c, sign in enumerate(signs):
+        part = U[:, c, ...]
+        if sign == 1:
+            part += D
+        else:
+            part -= D
+
+
 class RowSums:
     """What is summed over the rows of X, which may be those of this process alone: others then add theirs.
 
@@ -194,7 +212,7 @@ class Images(RowSums):
         xp = array_namespace(x)
         outputs, _, P, d = self.shape
         U = xp.reshape(x, self.shape)
-        D = sum(sign * U[:, c, :, :] for c, sign in enumerate(self.signs))
+        D = signed_sum(U, self.signs)
         return self.reader.read(D, xp.reshape(xp.reshape(D, (-1, d)) @ self.rows.T, (outputs, P, -1)))
 
     def others(self, x: Any) -> list[Any]:
@@ -216,46 +234,56 @@ class Images(RowSums):
         on_d, on_s = self.reader.back(q)
         out = xp.reshape(self.ranks.sum(xp.reshape(on_s, (outputs * P, -1)) @ self.rows), (outputs, P, d))
         out = out if on_d is None else out + on_d
-        return xp.reshape(xp.stack([sign * out for sign in self.signs], axis=1), (-1,))
+        return xp.reshape(xp.stack([out if sign == 1 else -out for sign in self.signs], axis=1), (-1,))
 
-    def adjoint(self, images: list[Any], weights: list[float]) -> Any:
+    def adjoint(self, images: list[Any]) -> Any:
         """sum_j weights_j K_j' images_j; the images may be changed in place."""
         loss, *others = images
-        out = sum(w * q[-self.size :] for q, w, own in zip(others, weights[1:], self.own, strict=True) if own.blocks)
-        for q, w, own in zip(others, weights[1:], self.own, strict=True):
-            if own.products:  # one product with X for them and for the loss
-                return out + self._with_products(q[: self.products], w, loss * (weights[0] / w))
-        return out + self.back(weights[0] * loss)
+        own = list(zip(others, self.weights[1:], self.own, strict=True))
+        out = next(
+            (self._with_products(q[: self.products], w, loss * (self.weights[0] / w)) for q, w, kind in own if kind.products), None
+        )
+        if out is None:
+            out = self.back(self.weights[0] * loss)
+        for q, w, kind in own:
+            if kind.blocks:
+                out += w * q[-self.size :]
+        return out
 
     def _with_products(self, on_products: Any, weight: float, q: Any) -> Any:
-        """weight times the adjoint at an image of X u and at q, one of `predict`."""
+        """weight times the adjoint at an image of X u and at q, one of `predict`, in one product."""
         xp = array_namespace(q)
         outputs, C, P, _ = self.shape
         on_d, on_s = self.reader.back(q)
         S = xp.reshape(on_products, (outputs, C, P, -1))
-        for c, sign in enumerate(self.signs):
-            if sign == 1:
-                S[:, c, :, :] += on_s
-            else:
-                S[:, c, :, :] -= on_s
+        add_signed(S, on_s, self.signs)
         out = xp.reshape(self.ranks.sum(xp.reshape(S, (outputs * C * P, -1)) @ self.rows), self.shape)
         if on_d is not None:
-            out += xp.stack([sign * on_d for sign in self.signs], axis=1)
+            add_signed(out, on_d, self.signs)
         out *= weight
         return xp.reshape(out, (-1,))
 
-    def normal(self, x: Any, weights: list[float]) -> Any:
+    def weigh(self, weights: list[float]) -> None:
+        """Take new weights of the terms."""
+        self.weights = weights
+        own = list(zip(weights[1:], self.own, strict=True))
+        self.on_products = sum(weight for weight, reads in own if reads.products)
+        self.on_blocks = sum(weight for weight, reads in own if reads.blocks)
+        if self.metric is not None:
+            self.between = self.on_products * self.metric
+            self.between += self.on_blocks * array_namespace(self.metric).eye(
+                self.shape[3], dtype=self.metric.dtype, device=device(self.metric)
+            )
+
+    def normal(self, x: Any) -> Any:
         """sum_j weights_j K_j' K_j x over the terms but the loss, which takes no pass over the rows of the cones: signs have the square 1."""
-        on_products, on_blocks = (
-            sum(w for w, own in zip(weights[1:], self.own, strict=True) if getattr(own, part)) for part in ("products", "blocks")
-        )
         if self.side is None:
-            return on_blocks * x
+            return self.on_blocks * x
         xp = array_namespace(x)
         U = xp.reshape(x, (-1, self.shape[3]))
-        moved = self.ranks.sum((U @ self.rows.T) @ self.rows) if self.metric is None else U @ self.metric
-        moved *= on_products
-        return xp.reshape(moved, (-1,)) + on_blocks * x
+        if self.metric is not None:
+            return xp.reshape(U @ self.between, (-1,))
+        return xp.reshape(self.on_products * self.ranks.sum((U @ self.rows.T) @ self.rows), (-1,)) + self.on_blocks * x
 
     def faces(self, functions: list[Any]) -> list[Any]:
         """The functions as those of these images, which do not have the signs of the cones. functions : those of the terms."""
@@ -313,11 +341,14 @@ class SeparateImages(RowSums):
     def back(self, q: Any) -> Any:
         return self.maps[0].adjoint(q)
 
-    def adjoint(self, images: list[Any], weights: list[float]) -> Any:
-        return sum(w * K.adjoint(q) for K, q, w in zip(self.maps, images, weights, strict=True))
+    def weigh(self, weights: list[float]) -> None:
+        self.weights = weights
 
-    def normal(self, x: Any, weights: list[float]) -> Any:
-        return sum(w * K.adjoint(K.forward(x)) for K, w in zip(self.maps[1:], weights[1:], strict=True))
+    def adjoint(self, images: list[Any]) -> Any:
+        return sum(w * K.adjoint(q) for K, q, w in zip(self.maps, images, self.weights, strict=True))
+
+    def normal(self, x: Any) -> Any:
+        return sum(w * K.adjoint(K.forward(x)) for K, w in zip(self.maps[1:], self.weights[1:], strict=True))
 
     def faces(self, functions: list[Any]) -> list[Any]:
         return functions

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from relumodel.program.arrays import Arrays
 from relumodel.program.roots import on_host
 
-from .images import Images, SeparateImages
+from .images import Images, SeparateImages, add_signed, signed_sum
 
 #: Up to this many variables, and entries of the maps written out, the normal matrix is formed and factorised.
 DENSE, ENTRIES = 600, 2e7
@@ -51,7 +51,7 @@ class PencilInverse:
     def __init__(self, images: Images | SeparateImages, arrays: Arrays) -> None:
         self.arrays, self.pencils = arrays, images.pencils()
         self.signs = images.signs
-        self.size = sum(s * s for s in self.signs)
+        self.copies = len(self.signs)
         self.curvature, basis = _eigen(images.gram())
         self.basis = self._array(basis)
         (self.read,) = (at for at, pencil in enumerate(self.pencils) if np.ndim(pencil.A1))  # the loss alone reads predictions
@@ -69,27 +69,26 @@ class PencilInverse:
             for part in ("own0", "own1", "rest")
         )
         own = own0 + own1 * self.curvature
-        self.apart = self._array(1 / own)
+        self.apart, self.share = self._array(1 / own), self._array(1 / (self.copies * own))
         self.rest = None if np.ndim(rest) == 0 else self._array(1 / rest)
-        weight = self.size * weights[self.read]
+        weight = self.copies * weights[self.read]
         if self.one_basis:  # A0 is a multiple of I whatever the weights: one basis serves them all
-            self.scale = self._array(1 / (own + weight * self.gains[:, None] * self.curvature))
+            self.scale = self._array(1 / (self.copies * (own + weight * self.gains[:, None] * self.curvature)))
             return
         pencil, eye = self.pencils[self.read], np.eye(len(self.pencils[self.read].A1))
         root = np.linalg.inv(np.linalg.cholesky(weight * pencil.A0 + own0 * eye))
         gains, vectors = _eigen(root @ (weight * pencil.A1 + own1 * eye) @ root.T)
         self.mix = self._array(vectors.T @ root)
-        self.scale = self._array(1 / (1 + gains[:, None] * self.curvature))
+        self.scale = self._array(1 / (self.copies * (1 + gains[:, None] * self.curvature)))
 
     def __call__(self, r: Any) -> Any:
         xp, d, P = array_namespace(r), self.basis.shape[0], self.mix.shape[0]
         end = r.shape[0] - (0 if self.rest is None else self.rest.shape[0])
         turned = xp.reshape(xp.reshape(r[:end], (-1, d)) @ self.basis, (-1, len(self.signs), P, d))
-        read = sum(s * turned[:, c, :, :] for c, s in enumerate(self.signs)) / self.size
-        moved = self.mix.T @ ((self.mix @ read) * self.scale) - read * self.apart
+        read = signed_sum(turned, self.signs)
+        moved = self.mix.T @ ((self.mix @ read) * self.scale) - read * self.share
         turned *= self.apart
-        for c, s in enumerate(self.signs):
-            turned[:, c, :, :] += s * moved
+        add_signed(turned, moved, self.signs)
         out = xp.reshape(xp.reshape(turned, (-1, d)) @ self.basis.T, (-1,))
         return out if self.rest is None else xp.concat([out, r[end:] * self.rest])
 
@@ -129,18 +128,19 @@ class NormalSystem:
     def weigh(self, weights: list[float]) -> None:
         """Take new weights of the terms."""
         self.weights = weights
+        self.images.weigh(weights)
         self.inverse.weigh(weights)
 
     def solve(self, x: Any, prediction: Any, targets: list[Any]) -> tuple[Any, Any]:
         """x and the image that the loss reads of it, moved towards the minimum, the image in place. The residual is made in place of
         `targets`."""
         targets[0] -= prediction
-        residual = self.images.adjoint(targets, self.weights)
-        residual -= self.images.normal(x, self.weights)
+        residual = self.images.adjoint(targets)
+        residual -= self.images.normal(x)
         direction = self.inverse(residual)
         slope = residual @ direction
         for step in range(self.steps):
-            moved, own = self.images.predict(direction), self.images.normal(direction, self.weights)
+            moved, own = self.images.predict(direction), self.images.normal(direction)
             curvature = self.weights[0] * self.images.ranks.sum(moved @ moved) + direction @ own
             length = _ratio(slope, curvature)
             x = x + length * direction

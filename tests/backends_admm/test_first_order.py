@@ -117,7 +117,8 @@ def test_awkward_data(name, X, dense, monkeypatch):
 
 def normal_matrix(images, weights):
     columns = [images.forward(e) for e in np.eye(images.size)]
-    return np.stack([images.adjoint([1.0 * image for image in column], weights) for column in columns], axis=1)
+    images.weigh(weights)
+    return np.stack([images.adjoint([1.0 * image for image in column]) for column in columns], axis=1)
 
 
 def program_rows(images, taken):
@@ -212,9 +213,10 @@ def test_images_are_those_of_the_maps(name):
     weights = [2.0, 0.5, 1.5][: len(maps)]
     expected = sum(w * pair for w, pair in zip(weights, pairs, strict=True))
     np.testing.assert_allclose(images.back(q[0]) @ x, pairs[0], atol=1e-10)
-    np.testing.assert_allclose(images.adjoint([1.0 * part for part in q], weights) @ x, expected, atol=1e-10)
-    others = images.adjoint([0.0 * taken[0], *(1.0 * image for image in taken[1:])], weights)
-    np.testing.assert_allclose(images.normal(x, weights), others, atol=1e-10)
+    images.weigh(weights)
+    np.testing.assert_allclose(images.adjoint([1.0 * part for part in q]) @ x, expected, atol=1e-10)
+    others = images.adjoint([0.0 * taken[0], *(1.0 * image for image in taken[1:])])
+    np.testing.assert_allclose(images.normal(x), others, atol=1e-10)
 
 
 def test_more_features_than_samples_need_no_square_matrix_of_them():
@@ -223,8 +225,9 @@ def test_more_features_than_samples_need_no_square_matrix_of_them():
     assert images.metric is None
     assert images_of(CASES["clean"]).metric is not None
     taken = images.forward(x)
+    images.weigh([1.0, 2.0, 3.0])
     np.testing.assert_allclose(
-        images.normal(x, [0.0, 2.0, 3.0]), images.adjoint([0.0 * taken[0], *taken[1:]], [0.0, 2.0, 3.0]), atol=1e-10
+        images.normal(x), images.adjoint([0.0 * taken[0], *(1.0 * image for image in taken[1:])]), atol=1e-10
     )
 
 
@@ -254,7 +257,7 @@ def test_the_normal_system_is_solved(name, kind):
     system.weigh(weights)
     x = rng.standard_normal(images.size)
     targets = [rng.standard_normal(len(image)) for image in images.forward(x)]
-    right = images.adjoint([1.0 * t for t in targets], weights)
+    right = images.adjoint([1.0 * t for t in targets])
     exact = np.linalg.solve(normal_matrix(images, weights), right)
     found, prediction = system.solve(x, images.predict(x), targets)
     np.testing.assert_allclose(found, exact, atol=1e-7 * np.abs(exact).max())
