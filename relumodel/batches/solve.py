@@ -68,13 +68,13 @@ def solve(
 
 def _measured(program: BatchProgram, arrays: Arrays, steps: Steps, options: Options, begun: int) -> BatchSolution:
     """The best of the candidates on all of the data, and the bound."""
-    last = arrays.give(steps.arrays.take(steps.blocks(steps.factors)))
+    last = arrays.give(steps.arrays.take(steps.blocks(steps.factors, steps.live)))
     measured, dual, lengths = measure(program, arrays, last, (steps.rho, steps.width))
     bound = dual.bound(program.model.penalty, last.shape[-1])
     candidates = [(measured, f"the last iterate, {OWN}" if program.copies == 2 else "the last iterate")]
     estimates = [line.objective for line in options.history]
     if steps.best.epoch not in (0, begun) and steps.best.estimate < estimates[-1]:
-        early = arrays.give(steps.arrays.take(steps.blocks(steps.best.factors)))
+        early = arrays.give(steps.arrays.take(steps.blocks(steps.best.factors, steps.best.live)))
         kind = f", {OWN}" if program.copies == 2 else ""
         candidates.append((measure(program, arrays, early)[0], f"the iterate after epoch {steps.best.epoch}{kind}"))
     if measured.violation > 0:

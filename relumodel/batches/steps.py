@@ -18,7 +18,7 @@ from array_api_compat import array_namespace
 from ..backend import Options, Progress
 from ..program.arrays import Arrays
 from .factors import Neurons, Sides, factored
-from .layer import Array, Batch, pull, smoothed
+from .layer import Array, Batch, smoothed
 from .passes import prepared
 
 if TYPE_CHECKING:
@@ -45,15 +45,16 @@ RHO, WIDTHS = 1.0, (0.03, 0.001)
 #: The share of an epoch, its end, in which the objective is estimated.
 WATCHED = 0.25
 
-#: Blocks below this share of the largest are zero in the end.
-NEGLIGIBLE = 1e-3
+#: Blocks below this share of the largest are zero in the end, and from the share LATE of the epochs on: neither stepped nor multiplied.
+NEGLIGIBLE, LATE = 1e-3, 0.3
 
 
 @dataclass
 class Best:
-    """The factors with the lowest estimate so far."""
+    """The factors with the lowest estimate so far, and the blocks that they are of."""
 
     factors: Neurons | Sides
+    live: Array
     estimate: float
     epoch: int
 
@@ -68,7 +69,8 @@ class Steps:
         self.basis = None if self.units.basis is None else arrays.give(self.units.basis)
         self.factors = self._first(start)
         self.beta = program.model.penalty.beta
-        self.best = Best(self._copied(), math.inf, 0)
+        self.live: Array = None  # indices of the blocks that the factors are of; None for all
+        self.best = Best(self._copied(), None, math.inf, 0)
         rate = min(max(SCALE / math.sqrt(epochs * program.found.totals.batches), RATES[0]), RATES[1]) * self.units.size
         along = rate * self.units.share
         self.rates = (along, SIZES * rate) if isinstance(self.factors, Neurons) else (along, along)
@@ -88,8 +90,8 @@ class Steps:
         if start is not None:
             U = self.arrays.give(start)
             U = xp.where(xp.any(U != 0, axis=-1)[..., None], U, 1e-2 * small)
-        U = U if self.basis is None else U @ self.basis
-        return factored(U, self.program.model.penalty, size)
+        U = xp.reshape(U, (-1, U.shape[-1]))
+        return factored(U if self.basis is None else U @ self.basis, self.program.model.penalty, size)
 
     def _copied(self) -> Neurons | Sides:
         xp = array_namespace(self.factors.parts[0])
@@ -106,19 +108,35 @@ class Steps:
         """That of the rounded loss at the end."""
         return self.widths[1]
 
-    def blocks(self, factors: Neurons | Sides) -> Array:
-        """The blocks (c, C, G m, d) of factors in the coordinates of the data, negligible ones zero."""
+    def blocks(self, factors: Neurons | Sides, live: Array) -> Array:
+        """The blocks (c, C, G m, d) in the coordinates of the data, of factors of the blocks `live`, negligible ones zero."""
         xp = array_namespace(factors.parts[0])
         U = factors.blocks()
-        sizes = xp.sqrt(xp.sum(U * U, axis=-1))
-        U = U * (sizes > NEGLIGIBLE * xp.max(sizes))[..., None]
-        return U if self.basis is None else U @ self.basis.T
+        sizes = _sizes(U)
+        U = U * (sizes > NEGLIGIBLE * xp.max(sizes))[:, None]
+        U = U if self.basis is None else U @ self.basis.T
+        if live is not None:
+            some, U = U, xp.zeros((math.prod(self.program.shape[:-1]), U.shape[-1]), dtype=U.dtype, device=U.device)
+            U[live, :] = some
+        return xp.reshape(U, self.program.shape)
+
+    def _drop(self) -> None:
+        """Leave negligible blocks behind, if they are many."""
+        xp = array_namespace(self.factors.parts[0])
+        sizes = _sizes(self.factors.blocks())
+        kept = xp.nonzero(sizes > NEGLIGIBLE * xp.max(sizes))[0]
+        if len(kept) < 0.9 * len(sizes):
+            self.factors = type(self.factors)(*(part[kept, ...] for part in self.factors.parts))
+            self.means, self.squares = ([part[kept, ...] for part in parts] for parts in (self.means, self.squares))
+            self.live = kept if self.live is None else self.live[kept]
 
     def run(self, options: Options, line: Any) -> int:
         """Steps until the epochs are over, or the options say to stop; how many epochs were begun."""
         batches = self.program.found.totals.batches
         for epoch in range(self.epochs):
             self.watched: list[tuple[float, float]] = []
+            if epoch >= LATE * self.epochs:
+                self._drop()
             for number, batch in enumerate(self._epoch()):
                 done = epoch + number / batches
                 if not self._step(batch, done / self.epochs, number >= (1 - WATCHED) * batches - 1):
@@ -128,7 +146,7 @@ class Steps:
                     break
             estimate = self._estimate()
             if estimate < self.best.estimate:
-                self.best = Best(self._copied(), estimate, epoch + 1)
+                self.best = Best(self._copied(), self.live, estimate, epoch + 1)
             if options.report(epoch + 1, estimate) or _must_stop(options):
                 return epoch + 1
         return self.epochs
@@ -144,14 +162,15 @@ class Steps:
         xp = array_namespace(batch.X)
         first, last = self.widths
         width = first * (last / first) ** min(1.2 * done, 1.0) if last else 0.0
-        S = self.layer.hidden(self.factors.blocks(), batch.X)
+        S = self._hidden(batch)
         if watch:
             loss = float(batch.loss.value(self.layer.network(S, batch.patterns)))
             self.watched.append((float(xp.sum(batch.weights)), loss))
         slopes = smoothed(S, batch, self.layer, self.rho, width)
         if not math.isfinite(slopes.loss + slopes.distance):
             return False
-        G = pull(slopes.gradient, batch.X)
+        slope = xp.reshape(slopes.gradient, (-1, batch.X.shape[0]))
+        G = (slope if self.live is None else slope[self.live, :]) @ batch.X
         G *= self.program.found.totals.batches
         self.count += 1
         rate = self.back * max(0.5 * (1 + math.cos(math.pi * done)), END) / (1 - MEAN**self.count)
@@ -169,6 +188,15 @@ class Steps:
             part -= (rate * r * math.sqrt(1 - SQUARES**self.count)) * mean / step
         return True
 
+    def _hidden(self, batch: Batch) -> Array:
+        """The hidden values (c, C, G m, n); those of blocks left behind are zero."""
+        xp = array_namespace(batch.X)
+        S = self.factors.blocks() @ batch.X.T
+        if self.live is not None:
+            some, S = S, xp.zeros((math.prod(self.program.shape[:-1]), S.shape[1]), dtype=S.dtype, device=S.device)
+            S[self.live, :] = some
+        return xp.reshape(S, (*self.program.shape[:-1], batch.X.shape[0]))
+
     def _estimate(self) -> float:
         """The objective of the network, from the batches at the end of an epoch; NaN before there are any."""
         if not self.watched:
@@ -180,10 +208,16 @@ class Steps:
 
     def _back_off(self) -> None:
         """To the best factors so far, at a smaller rate."""
-        self.factors = self.best.factors
+        self.factors, self.live = self.best.factors, self.best.live
         self.factors = self._copied()
         self.back *= BACK
         self._forget()
+
+
+def _sizes(U: Array) -> Array:
+    """The 2-norms of the rows."""
+    xp = array_namespace(U)
+    return xp.sqrt(xp.sum(U * U, axis=-1))
 
 
 #: Keeps quotients of zeros finite.
