@@ -24,6 +24,9 @@ Matrix = NDArray[np.float64]
 #: Hidden values held at a time by a pass: 64 MB in float64.
 HIDDEN = 8_000_000
 
+#: How much more the metric of multipliers counts the first principal axis than the last.
+CARRIED, TINY = 3.0, 1e-300
+
 #: A step along a witness ends so many roundings inside the cones.
 ROUNDINGS = 32
 
@@ -111,6 +114,40 @@ def measure(
     penalty = float(program.model.penalty.function(U.shape[-1]).value(xp.reshape(U, (-1,))))
     out.objective += penalty
     return out, multipliers, steps
+
+
+def tighten(program: BatchProgram, arrays: Arrays, dual: Dual) -> Dual:
+    """One pass for better multipliers of the cones: along the gradient of |rest|^2 in them, as far as serves every sub-network.
+
+    A block that is zero has none at first, though the cones could carry much of its rest; so the bound would be loose where many
+    directions went unused. Any multipliers (-side * X y)_+ are in the domain, whatever the y: here minus the rest in the metric
+    I + `CARRIED` X'X / |X|^2, for blocks beyond what the penalty carries.
+    """
+    layer, units = program.layer(arrays), program.units
+    R = dual.rest
+    xp = array_namespace(R)
+    sizes = xp.sqrt(xp.sum(R * R, axis=-1))
+    Y = -R * (sizes > program.model.penalty.beta)[..., None]
+    if units.basis is not None:
+        basis, values = arrays.give(units.basis), arrays.give(units.values)
+        Y = ((Y @ basis) / (1 + CARRIED * values / max(float(xp.max(values)), TINY))) @ basis.T
+    more: Array = 0.0
+    for batch in pieces(program, arrays, layer):
+        slopes = smoothed(layer.hidden(Y, batch.X), batch._replace(loss=NoLoss()), layer, 1.0, 0.0)
+        more = more + pull(slopes.gradient, batch.X)
+    groups = layer.blocks if layer.weights is None else layer.sub_networks
+    rest, along = (xp.reshape(part, (*R.shape[:2], groups, -1)) for part in (R, more))
+    lengths = xp.sum(along * along, axis=-1)
+    step = xp.clip(-xp.sum(rest * along, axis=-1) / xp.where(lengths > 0, lengths, xp.ones_like(lengths)), min=0.0)
+    return Dual(xp.reshape(rest + step[..., None] * along, R.shape), dual.losses)
+
+
+class NoLoss:
+    """A loss that is zero."""
+
+    def rounded(self, z: Array, width: float) -> tuple[float, Array]:
+        """Value and gradient."""
+        return 0.0, 0 * z
 
 
 def _to_cones(S: Array, batch: Batch, layer: Layer, sizes: Array, witness: Array) -> tuple[float, Array]:

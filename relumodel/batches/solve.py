@@ -20,7 +20,7 @@ from ..errors import InputError, InputTypeError, MissingPackageError
 from ..program.arrays import Arrays
 from ..program.tensors import Tensors
 from ..progress import progress_line
-from .passes import Measured, measure, repaired
+from .passes import Measured, measure, repaired, tighten
 from .solution import BatchSolution
 from .steps import Steps
 
@@ -71,6 +71,8 @@ def _measured(program: BatchProgram, arrays: Arrays, steps: Steps, options: Opti
     last = arrays.give(steps.arrays.take(steps.blocks(steps.factors, steps.live)))
     measured, dual, lengths = measure(program, arrays, last, (steps.rho, steps.width))
     bound = dual.bound(program.model.penalty, last.shape[-1])
+    if program.copies == 2:
+        bound = max(bound, tighten(program, arrays, dual).bound(program.model.penalty, last.shape[-1]))
     candidates = [(measured, f"the last iterate, {OWN}" if program.copies == 2 else "the last iterate")]
     estimates = [line.objective for line in options.history]
     if steps.best.epoch not in (0, begun) and steps.best.estimate < estimates[-1]:

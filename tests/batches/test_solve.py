@@ -197,3 +197,17 @@ def test_it_prints() -> None:
     assert repr(program).startswith("<BatchProgram")
     assert repr(solution).startswith("<BatchSolution")
     assert all(word in str(solution) for word in ("objective", "bound", "before repair", "epochs"))
+
+
+@pytest.mark.parametrize("network", [NETWORKS[0], NETWORKS[3]], ids=repr)
+def test_multipliers_of_cones_take_over_what_the_penalty_does_not_carry(network: Any) -> None:
+    from relumodel.batches.passes import measure, tighten
+    from relumodel.program.arrays import Arrays
+
+    *_, program = problem(network, rm.SoftmaxCrossEntropy(), rm.WeightDecay(0.005))
+    _, dual, _ = measure(program, Arrays(), np.zeros(program.shape), (1.0, 0.0))  # at zero the cones have no multipliers
+    better = tighten(program, Arrays(), dual)
+    before, after = (np.linalg.norm(part.rest.reshape(*program.shape[:2], -1), axis=2) for part in (dual, better))
+    assert (after <= before * (1 + 1e-12)).all()
+    assert (after < 0.9 * before).any()
+    assert better.bound(program.model.penalty, program.shape[-1]) > dual.bound(program.model.penalty, program.shape[-1])
