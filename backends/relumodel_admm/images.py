@@ -239,14 +239,14 @@ class Images(RowSums):
     def adjoint(self, images: list[Any]) -> Any:
         """sum_j weights_j K_j' images_j; the images may be changed in place."""
         loss, *others = images
-        own = list(zip(others, self.weights[1:], self.own, strict=True))
-        out = next(
-            (self._with_products(q[: self.products], w, loss * (self.weights[0] / w)) for q, w, kind in own if kind.products), None
-        )
+        own, out = list(zip(others, self.weights[1:], self.own, strict=True)), None
+        for q, w, reads in own:
+            if reads.products:
+                out = self._with_products(q[: self.products], w, loss * (self.weights[0] / w))
         if out is None:
             out = self.back(self.weights[0] * loss)
-        for q, w, kind in own:
-            if kind.blocks:
+        for q, w, reads in own:
+            if reads.blocks:
                 out += w * q[-self.size :]
         return out
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import scipy
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 
@@ -72,7 +72,7 @@ class Leading:
 
     def adjoint(self, z: Any) -> Any:
         xp = array_namespace(z)
-        return xp.concat([z, xp.zeros((self.total - self.size,), dtype=z.dtype)])
+        return xp.concat([z, xp.zeros((self.total - self.size,), dtype=z.dtype, device=device(z))])
 
     def matrix(self) -> scipy.sparse.csr_array:
         return scipy.sparse.eye_array(self.size, self.total, format="csr")

@@ -23,10 +23,10 @@ from relumodel_torch.backend import TorchBackend  # noqa: E402
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 
 
-def program(loss=None, penalty=None, perturbation=None, robust="strict", activation=None, n=24, patterns=5):
+def program(loss=None, penalty=None, perturbation=None, robust="strict", activation=None, n=24, patterns=5, outputs=None):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, 3))
-    y = np.where(X[:, 0] + 0.3 * rng.standard_normal(n) > 0, 1.0, -1.0)
+    y = np.where(X[:, 0] + 0.3 * rng.standard_normal(n) > 0, 1.0, -1.0) if outputs is None else rng.integers(0, outputs, n)
     penalty = penalty or rm.WeightDecay(1e-2)
     model = rm.Model(rm.TwoLayer(activation or rm.ReLU(), bias=True), loss or rm.Squared(), penalty, perturbation, robust)
     return model.compile(X, y, patterns=rm.SamplePatterns(patterns, seed=0))
@@ -48,6 +48,7 @@ CASES = {
     "strict L1": program(rm.Logistic(), perturbation=rm.L1(0.05), n=12, patterns=3),
     "crossing": program(rm.Hinge(), perturbation=rm.LInf(0.05), robust="crossing", n=8, patterns=2),
     "crossing residual": program(rm.Squared(), perturbation=rm.LInf(0.05), robust="crossing", n=6, patterns=1),
+    "outputs": program(rm.MultiMargin(), outputs=3),
 }
 
 
@@ -126,6 +127,30 @@ def test_an_iteration_asks_nothing(monkeypatch):
             bool(splitting.x.any())
             assert asked
             asked.clear()
+
+
+CLOSED = ["squared", "hinge, path norm", "absolute", "huber, leaky", "squared hinge, gated"]
+
+
+@pytest.mark.parametrize("dense", [True, False], ids=["factorised", "conjugate gradients"])
+@pytest.mark.parametrize("name", CASES)
+def test_an_iteration_stays_on_its_device(name, dense, monkeypatch):
+    """On a device that knows shapes alone: a number asked for, or an array made elsewhere, is an error. Root searches, which do ask, are
+    cut short; losses and penalties in closed form have none."""
+    monkeypatch.setattr("relumodel_admm.first_order.DENSE", 600 if dense else 0)
+    if name not in CLOSED:
+        for module in ("losses", "class_losses", "perturbations", "program.roots"):
+            monkeypatch.setattr(f"relumodel.{module}.settled", lambda done, step: step > 1)
+    compiled = CASES[name].parts[0]
+    splitting = FirstOrder(compiled, Options(), Tensors("float64", "meta"), None).splitting
+    if "strict" in name:  # asked once in a solve
+        vars(splitting.functions[0])["groups"] = compiled.terms[0].function.groups
+    with torch.inference_mode():
+        for _ in range(2):
+            splitting.step()
+        assert {part.device.type for part in (*splitting.states, *splitting.copies, splitting.x)} == {"meta"}
+        with pytest.raises(RuntimeError, match="meta"):
+            splitting.balance(None)  # this one asks
 
 
 def test_without_asking_it_finds_the_same(monkeypatch):
