@@ -1,8 +1,8 @@
 """What the processes of one group do in the tests of sharded programs. They are forked from one that has imported what they need.
 
-    python ranks_at_work.py SCENARIO SIZE FOLDER
+    python ranks_at_work.py FOLDER SCENARIO:SIZE ...
 
-Every rank writes what came out of the scenario to FOLDER/rankR.json. Under torchrun, which starts the processes, SIZE is 0.
+Scenarios are played one after the other, each with so many processes. Every rank writes what came out to FOLDER/SCENARIO-R.json.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ SIGNS = np.where(np.arange(len(X)) < 40, 1.0, -1.0)  # the first rank of three h
 NUMBERS = X[:, 0] * X[:, 1]
 CLASSES = (np.arange(len(X)) >= 40).astype(float) + (np.arange(len(X)) >= 50)
 WEIGHTS = np.arange(len(X)) % 3.0
-SAMPLE = rm.SamplePatterns(5, seed=0)
+SAMPLE, FEW = rm.SamplePatterns(5, seed=0), rm.SamplePatterns(3, seed=0)
 NETWORK = Network(rm.ReLU(), False, np.random.default_rng(1).standard_normal((3, 4)), np.array([1.0, -1.0, 0.5, 2.0]))
 DECAY, PATH = rm.WeightDecay(1e-2), rm.PathNorm(1e-2)
 
 #: loss, penalty, activation, bias, targets, sample weights, patterns, steps of conjugate gradients instead of a factorisation
 CASES = {
-    "hinge": (rm.Hinge(), DECAY, rm.ReLU(), True, SIGNS, None, SAMPLE, False),
-    "absolute, path norm, leaky": (rm.Absolute(reduction="sum"), PATH, rm.LeakyReLU(0.1), True, NUMBERS, None, SAMPLE, True),
-    "squared, weights": (rm.Squared(), DECAY, rm.ReLU(), True, NUMBERS, WEIGHTS, SAMPLE, True),
-    "logistic, gated": (rm.Logistic(), DECAY, rm.GatedReLU(), False, SIGNS, WEIGHTS, SAMPLE, False),
-    "softmax": (rm.SoftmaxCrossEntropy(), DECAY, rm.ReLU(), True, CLASSES, None, SAMPLE, False),
-    "margin": (rm.MultiMargin(), PATH, rm.ReLU(), True, CLASSES, WEIGHTS, SAMPLE, True),
-    "two outputs": (rm.Huber(0.3), DECAY, rm.ReLU(), True, np.stack([NUMBERS, X[:, 1]], axis=1), None, SAMPLE, True),
+    "hinge": (rm.Hinge(), DECAY, rm.ReLU(), True, SIGNS, None, FEW, False),
+    "absolute, path norm, leaky": (rm.Absolute(reduction="sum"), PATH, rm.LeakyReLU(0.1), True, NUMBERS, None, FEW, True),
+    "squared, weights": (rm.Squared(), DECAY, rm.ReLU(), True, NUMBERS, WEIGHTS, FEW, True),
+    "logistic, gated": (rm.Logistic(), DECAY, rm.GatedReLU(), False, SIGNS, WEIGHTS, FEW, False),
+    "softmax": (rm.SoftmaxCrossEntropy(), DECAY, rm.ReLU(), True, CLASSES, None, FEW, False),
+    "margin": (rm.MultiMargin(), PATH, rm.ReLU(), True, CLASSES, WEIGHTS, FEW, True),
+    "two outputs": (rm.Huber(0.3), DECAY, rm.ReLU(), True, np.stack([NUMBERS, X[:, 1]], axis=1), None, FEW, True),
     "patterns of a network": (rm.SquaredHinge(), DECAY, rm.ReLU(), False, SIGNS, None, rm.PatternsOf(NETWORK), False),
-    "zero is optimal": (rm.Squared(), rm.WeightDecay(100.0), rm.ReLU(), True, NUMBERS, None, SAMPLE, False),
+    "zero is optimal": (rm.Squared(), rm.WeightDecay(100.0), rm.ReLU(), True, NUMBERS, None, FEW, False),
 }
 
 #: Of these three ranks are asked; of all of them two.
@@ -123,8 +123,16 @@ def agreement(rank, size, group, folder):
     return out
 
 
-def everything(rank, size, group, folder):
+def two_ranks(rank, size, group, folder):
     return {**agreement(rank, size, group, folder), **stops(rank, size, group), **errors(rank, size, group, folder)}
+
+
+def nccl(rank, size, group, folder):
+    out = {}
+    for name in THREE:
+        program = compiled(name, rows_of(rank, size), group=group)
+        out[name] = told(program, solved(program, device=f"cuda:{rank}"))
+    return out
 
 
 def stops(rank, size, group):
@@ -217,45 +225,49 @@ def killed(rank, size, group, folder):
         if rank == size - 1 and progress.iteration >= 60 + 40:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return {"error": words(lambda: checkpointed(rank, size, group, folder, kill))}
+    return {"error": words(lambda: checkpointed(rank, size, group, folder, kill)), "files": files(folder)}
+
+
+def files(folder):
+    return sorted(path.name for path in (folder / "checkpoint").iterdir())
 
 
 def resumed(rank, size, group, folder):
     program, solution = checkpointed(rank, size, group, folder)
     other = compiled("hinge", rows_of(rank, size), group=group)
     out = {"resumed": told(program, solution), "other": words(lambda: solved(other, checkpoint=folder / "checkpoint"))}
-    return out | {"files": sorted(path.name for path in (folder / "checkpoint").iterdir())}
+    alone = words(lambda: solved(compiled("hinge"), checkpoint=folder / "checkpoint"))
+    return out | {"files": files(folder), "alone": alone}
 
 
 def work(scenario, rank, size, folder):
+    import torch
     import torch.distributed as dist
 
-    if size:
-        dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size, timeout=LIMIT)
-    else:
-        dist.init_process_group("gloo", timeout=LIMIT)
-    rank, size = dist.get_rank(), dist.get_world_size()
+    if scenario == "nccl":
+        torch.cuda.set_device(rank)
+    carrier = "nccl" if scenario == "nccl" else "gloo"
+    dist.init_process_group(carrier, init_method=f"file://{folder}/store-{scenario}", rank=rank, world_size=size, timeout=LIMIT)
     out = globals()[scenario](rank, size, dist.group.WORLD, folder)
-    (folder / f"rank{rank}.json").write_text(json.dumps(out))
+    (folder / f"{scenario}-{rank}.json").write_text(json.dumps(out))
     dist.destroy_process_group() if scenario != "killed" else os._exit(0)
 
 
-def main(scenario, size, folder):
+def main(folder, *played):
     import torch
 
     torch.set_num_threads(1)
-    if size == 0:
-        work(scenario, 0, 0, Path(folder))
-        return 0
-    children = []
-    for rank in range(size):
-        child = os.fork()
-        if child == 0:
-            work(scenario, rank, size, Path(folder))
-            os._exit(0)
-        children.append(child)
-    return sum(os.waitpid(child, 0)[1] != 0 for child in children)
+    for scenario, size in (each.split(":") for each in played):
+        children = []
+        for rank in range(int(size)):
+            child = os.fork()
+            if child == 0:
+                work(scenario, rank, int(size), Path(folder))
+                os._exit(0)
+            children.append(child)
+        for child in children:
+            os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    main(*sys.argv[1:])

@@ -1,6 +1,7 @@
 """Rows on several processes: every number is that of one process with all rows, and a lost process costs no more than its last steps."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,18 +20,25 @@ pytest.importorskip("torch")
 import ranks_at_work as at_work
 
 LIMIT = 300
+DOCUMENT = Path(__file__).parents[2] / "docs" / "many_machines.md"
 
 
-def launched(folder, scenario, size, *launcher):
-    """Start `size` processes on a scenario; what each of those that did not break off has written."""
-    folder.mkdir(exist_ok=True)
-    (folder / "store").unlink(missing_ok=True)
-    command = [sys.executable, *launcher, at_work.__file__, scenario, str(size), str(folder)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
-    told = [json.loads(path.read_text()) for path in sorted(folder.glob("rank*.json"))]
-    for path in folder.glob("rank*.json"):
-        path.unlink()
-    return told, ended
+def launched(folder, *played):
+    """Play scenarios; by scenario, what every rank that did not break off has written."""
+    ended = subprocess.run(
+        [sys.executable, at_work.__file__, str(folder), *played], capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+    told = {}
+    for scenario, size in (each.split(":") for each in played):
+        told[scenario] = [json.loads(path.read_text()) for path in sorted(folder.glob(f"{scenario}-*.json"))]
+        assert len(told[scenario]) == (1 if scenario == "killed" else int(size)), ended.stderr
+    return told
+
+
+@cache
+def played():
+    with tempfile.TemporaryDirectory() as folder:
+        return launched(Path(folder), "two_ranks:2", "agreement:3", "killed:2", "resumed:2")
 
 
 @pytest.fixture
@@ -46,18 +54,9 @@ def iterative(monkeypatch):
     monkeypatch.setattr("relumodel_admm.first_order.DENSE", 600)
 
 
-@cache
-def at_work_on(scenario, size):
-    with tempfile.TemporaryDirectory() as folder:
-        told, ended = launched(Path(folder), scenario, size)
-    assert len(told) == size, ended.stderr
-    assert ended.returncode == 0, ended.stderr
-    return told
-
-
 @pytest.fixture
 def two():
-    return at_work_on("everything", 2)
+    return played()["two_ranks"]
 
 
 def same(theirs, program, solution):
@@ -79,7 +78,7 @@ def same(theirs, program, solution):
 @pytest.mark.parametrize(("name", "size"), [*((name, 2) for name in at_work.CASES), *((name, 3) for name in at_work.THREE)])
 @pytest.mark.usefixtures("at_the_end_only")
 def test_several_ranks_have_what_one_process_has(name, size):
-    ranks = at_work_on("everything" if size == 2 else "agreement", size)
+    ranks = played()["two_ranks" if size == 2 else "agreement"]
     program = at_work.compiled(name)
     solution = at_work.solved(program)
     same([each[name] for each in ranks], program, solution)
@@ -177,30 +176,55 @@ def test_one_process_is_alone():
         ALONE.agree({"anything": 1})
 
 
-def test_a_killed_rank_is_an_error_on_the_others_and_all_go_on_from_the_checkpoint(tmp_path, iterative):
-    """Killed with two processes of ours, resumed under torchrun."""
-    told, _ = launched(tmp_path, "killed", 2)
-    assert len(told) == 1
-    error = told[0]["error"]
-    assert "RankError: Rank 0 of 2 lost contact with another rank" in error
-    assert "It was after iteration 40; checkpoints in" in error
-    assert "the last one is of iteration 20" in error
-    files = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
-    assert files == [f"output{part}-iteration{k}-rank{r}of2.npz" for part, k in ((0, 60), (1, 20)) for r in (0, 1)]
+@pytest.mark.cuda
+def test_cuda_devices_joined_by_nccl(tmp_path):
+    """As many ranks as there are devices, two at most; one rank still sends everything through nccl."""
+    import torch
 
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python", sys.executable)
-    told, ended = launched(tmp_path, "resumed", 0, *torchrun)
-    assert len(told) == 2, ended.stderr
+    size = min(2, torch.cuda.device_count())
+    told = launched(tmp_path, f"nccl:{size}")["nccl"]
+    for name in at_work.THREE:
+        program = at_work.compiled(name)
+        here = at_work.solved(program, max_iter=20)
+        for each in told:
+            assert each[name]["objective"] == pytest.approx(here.objective, rel=1e-7)
+            assert each[name]["point"] == told[0][name]["point"]
+
+
+def test_a_killed_rank_is_an_error_on_the_others():
+    (other,) = played()["killed"]
+    assert "RankError: Rank 0 of 2 lost contact with another rank" in other["error"]
+    assert "It was after iteration 40; checkpoints in" in other["error"]
+    assert "the last one is of iteration 20" in other["error"]
+    assert other["files"] == [f"output{part}-iteration{k}-rank{r}of2.npz" for part, k in ((0, 60), (1, 20)) for r in (0, 1)]
+
+
+def test_all_ranks_go_on_from_the_checkpoint(iterative):
+    told = played()["resumed"]
     program = at_work.compiled("two outputs")
     same([each["resumed"] for each in told], program, at_work.solved(program, max_iter=60))
     for each in told:
         assert "resumed at iteration 60" in each["resumed"]["message"]
         assert "resumed at iteration 20" in each["resumed"]["message"]
         assert "is of another program: the model, the rows of this rank or the patterns were others" in each["other"]
+        assert "is one of 2 ranks, and this is a solve on 1" in each["alone"]
         assert each["files"] == [f"output{part}-iteration60-rank{r}of2.npz" for part in (0, 1) for r in (0, 1)]
 
-    with pytest.raises(rm.BackendError, match="is one of 2 ranks, and this is a solve on 1"):
-        at_work.solved(program, checkpoint=tmp_path / "checkpoint")
+
+def test_the_script_of_the_documentation_under_torchrun(tmp_path):
+    """The rows go to the ranks in turns there, so their order is another one than in one process."""
+    (script,) = re.findall(r"^```py\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "train.py").write_text(script)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]
+    ended = subprocess.run(torchrun, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("objective") == 1
+    X = np.random.default_rng(0).uniform(-1, 1, (600, 5))
+    y = np.sign(X[:, 0] * X[:, 1])
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Squared(), rm.WeightDecay(1e-2))
+    solution = model.compile(X, y, patterns=rm.SamplePatterns(20, seed=0)).solve(backend="torch", tol=5e-2)
+    assert rm.load(tmp_path / "net.npz").objective(model, X, y) == pytest.approx(solution.objective, rel=1e-8)
+    assert {path.name.split("-")[2] for path in (tmp_path / "run").iterdir()} == {"rank0of2.npz", "rank1of2.npz"}
 
 
 def interrupted(program, folder, iteration):
@@ -273,16 +297,16 @@ def test_a_checkpoint_is_of_one_program(tmp_path):
     y = -at_work.SIGNS
     others = {
         "penalty": program.with_penalty(0.02),
-        "targets": program.model.compile(at_work.X, y, at_work.SAMPLE),
-        "rows": program.model.compile(at_work.X[:-1], at_work.SIGNS[:-1], at_work.SAMPLE),
-        "patterns": program.model.compile(at_work.X, at_work.SIGNS, rm.SamplePatterns(5, seed=1)),
-        "weights": program.model.compile(at_work.X, at_work.SIGNS, at_work.SAMPLE, np.linspace(1, 2, len(y))),
+        "targets": program.model.compile(at_work.X, y, at_work.FEW),
+        "rows": program.model.compile(at_work.X[:-1], at_work.SIGNS[:-1], at_work.FEW),
+        "patterns": program.model.compile(at_work.X, at_work.SIGNS, rm.SamplePatterns(3, seed=1)),
+        "weights": program.model.compile(at_work.X, at_work.SIGNS, at_work.FEW, np.linspace(1, 2, len(y))),
     }
     for other in others.values():
         with pytest.raises(rm.BackendError, match="is of another program"):
             at_work.solved(other, checkpoint=tmp_path)
     assert path.read_bytes() == before
-    again = at_work.solved(program.model.compile(at_work.X, at_work.SIGNS, at_work.SAMPLE), checkpoint=tmp_path, max_iter=40)
+    again = at_work.solved(program.model.compile(at_work.X, at_work.SIGNS, at_work.FEW), checkpoint=tmp_path, max_iter=40)
     assert "resumed at iteration 20" in again.message
     (path,) = tmp_path.iterdir()
     path.write_bytes(before[:100])
