@@ -60,14 +60,16 @@ def solve(
             begun = steps.run(options, line)
         if options.error is not None:
             raise options.error
-        out = _measured(program, exact, steps, options, begun)
+        out = _measured(program, exact, steps, options, begun, start)
     if verbose:
         print(out)
     return out
 
 
-def _measured(program: BatchProgram, arrays: Arrays, steps: Steps, options: Options, begun: int) -> BatchSolution:
-    """The best of the candidates on all of the data, and the bound."""
+def _measured(
+    program: BatchProgram, arrays: Arrays, steps: Steps, options: Options, begun: int, start: NDArray[np.float64] | None
+) -> BatchSolution:
+    """The best of the candidates on all of the data, the start among them, and the bound."""
     last = arrays.give(steps.arrays.take(steps.blocks(steps.factors, steps.live)))
     measured, dual, lengths = measure(program, arrays, last, (steps.rho, steps.width))
     bound = dual.bound(program.model.penalty, last.shape[-1])
@@ -82,6 +84,8 @@ def _measured(program: BatchProgram, arrays: Arrays, steps: Steps, options: Opti
     if measured.violation > 0:
         moved = repaired(last, lengths, program.layer(arrays).gates, program.witness(arrays))
         candidates.append((measure(program, arrays, moved)[0], "the last iterate, moved into the cones along its witnesses"))
+    if start is not None:
+        candidates.append((measure(program, arrays, arrays.give(start))[0], "the start"))
     best, how = min(candidates, key=_value)
     gap = relative_gap(best.objective, bound)
     status = "optimal" if gap <= options.tol else options.stopped or "tolerance not reached"

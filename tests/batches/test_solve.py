@@ -138,6 +138,17 @@ def test_an_error_in_the_callback_is_raised() -> None:
         program.solve(epochs=2, device=None, callback=lambda progress: 1 / 0)
 
 
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_no_network_is_worse_than_what_it_starts_from(network: Any) -> None:
+    _, _, _, program = problem(network, rm.SoftmaxCrossEntropy())
+    first = program.solve(epochs=60, device=None, dtype="float64")
+    again = program.solve(epochs=1, device=None, dtype="float64", warm_start=first)  # its rates are those of a beginning
+    assert again.objective <= first.objective
+    assert np.isclose(
+        again.objective, again.network().objective(again.program.model, *example(rm.SoftmaxCrossEntropy())), rtol=1e-10
+    )
+
+
 def test_a_warm_start_goes_on() -> None:
     *_, program = problem(NETWORKS[2], rm.Squared())
     first = program.solve(epochs=30, device=None)
