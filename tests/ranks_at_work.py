@@ -7,10 +7,13 @@ Scenarios are played one after the other, each with so many processes. Every ran
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pickle
 import signal
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 
@@ -149,7 +152,9 @@ def stops(rank, size, group):
         "clock": solved(program, max_iter=10**6, time_limit=0.1),
         "auto": program.solve(tol=1e-12, max_iter=1),
     }
-    return {name: {"told": told(program, s), "backend": s.backend} for name, s in out.items()}
+    with redirect_stdout(io.StringIO()) as shown, redirect_stderr(shown):
+        solved(program, verbose=True, max_iter=1)
+    return {"shown": shown.getvalue(), **{name: {"told": told(program, s), "backend": s.backend} for name, s in out.items()}}
 
 
 def errors(rank, size, group, folder):
@@ -193,6 +198,7 @@ def errors(rank, size, group, folder):
         "clarabel": lambda: program.solve(backend="clarabel"),
         "admm": lambda: program.solve(backend="admm"),
         "conic": lambda: program.conic(),
+        "pickle": lambda: pickle.dumps(program),
         "write": lambda: program.write(folder / "p.cbf"),
         "tolerances": lambda: program.solve(backend="torch", tol=10.0 ** -(rank + 3)),
         "bad tolerance": lambda: program.solve(backend="torch", tol=-1.0 if last else 1e-3),

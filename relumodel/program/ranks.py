@@ -99,6 +99,9 @@ class Ranks(Alone):
         rows = " + ".join(f"{count:,}" for count in self.rows)
         return f"{rows} rows on {self.size} ranks ({', '.join(sorted(set(self.carriers.values())))}); this is rank {self.rank}"
 
+    def __reduce__(self) -> Any:
+        raise InputTypeError("A program of a group stays in its process; send or save the network: solution.network().save(path).")
+
     def sum(self, values: Any) -> Any:
         return self._reduced(values, self.dist.ReduceOp.SUM)
 

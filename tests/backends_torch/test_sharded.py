@@ -111,6 +111,11 @@ def test_all_ranks_stop_where_one_does(two):
     assert {each["auto"]["backend"] for each in two} == {"torch"}
 
 
+def test_one_rank_shows_the_progress(two):
+    assert "iteration 1" in two[0]["shown"]
+    assert two[1]["shown"] == ""
+
+
 MESSAGES = {
     "features": "InputError: The ranks must have the same number of features: rank 0 has 3, rank 1 has 2",
     "models": "InputError: The ranks must have the same model: rank 0 has",
@@ -134,6 +139,7 @@ MESSAGES = {
     "clarabel": "BackendError: Backend 'clarabel' cannot take this program: its rows are on 2 ranks, and it needs all of them in one "
     "process. Backends that can: torch.",
     "admm": "BackendError: Backend 'admm' cannot take this program: its rows are on 2 ranks",
+    "pickle": "InputTypeError: A program of a group stays in its process",
     "conic": "InputError: The conic form needs all rows in one process",
     "write": "InputError: A file of the program needs all rows in one process",
     "tolerances": "InputError: The ranks must have the same tol: rank 0 has 0.001, rank 1 has 0.0001",
