@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,13 +98,17 @@ def read_features(X: Any, width: int | None = None) -> tuple[Matrix, tuple[str, 
 def read_as_trained(X: Any, width: int, trained: tuple[str, ...] | None) -> Matrix:
     """X checked against the columns of training, `trained` where they had names."""
     features, names = read_features(X, width=width)
-    if names is not None and trained is not None and names != trained:
-        at = next(i for i, pair in enumerate(zip(names, trained, strict=True)) if pair[0] != pair[1])
-        raise InputError(
-            f"X has other columns than the training data: column {at} is {names[at]!r}, in training it was "
-            f"{trained[at]!r}. Reorder or rename them: X[list(network.feature_names)]."
-        )
+    same_names(names, trained, " Reorder or rename them: X[list(network.feature_names)].")
     return features
+
+
+def same_names(names: tuple[str, ...] | None, before: tuple[str, ...] | None, hint: str = "") -> None:
+    """An error where columns have names, had some before, and they are others or in another order."""
+    if names is not None and before is not None and names != before:
+        at = next(i for i, pair in enumerate(zip(names, before, strict=True)) if pair[0] != pair[1])
+        raise InputError(
+            f"X has other columns than the training data: column {at} is {names[at]!r}, in training it was {before[at]!r}.{hint}"
+        )
 
 
 def read_targets(y: Any, n: int, loss: Loss, part: bool = False) -> Matrix:
@@ -150,7 +155,8 @@ def read_batch(X: Any, y: Any, sample_weight: Any, loss: Loss, width: int | None
     """A batch for training with `loss`, in which classes may be missing; None where every sample has weight 0.
     X : (n, d), or (n, ...) whose other axes are made one, in C order: images.  width : the d expected, if known."""
     if np.ndim(X) > 2:
-        X = X.reshape(len(X), -1)
+        X = as_array(X)
+        X = X.reshape(len(X), math.prod(X.shape[1:]))
     features, names = read_features(X, width)
     targets = _targets(y, len(features))
     weights = np.ones(len(features))
@@ -220,7 +226,7 @@ def _floats(values: Any, name: str, columns: tuple[str, ...] | None) -> Matrix:
     if np.ma.is_masked(values):
         raise InputError(f"{name} holds masked values; fill or drop them first (relumodel never does so silently).")
     try:
-        raw = _array(values)
+        raw = as_array(values)
     except ValueError as error:
         raise InputError(f"{name} must be a rectangular array of numbers: {error}") from error
     if raw.dtype.kind == "O" and _missing(raw):
@@ -235,7 +241,7 @@ def _floats(values: Any, name: str, columns: tuple[str, ...] | None) -> Matrix:
     return out
 
 
-def _array(values: Any) -> NDArray[Any]:
+def as_array(values: Any) -> NDArray[Any]:
     """The values as NumPy holds them; torch tensors and pandas' nullable numbers included."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()

@@ -55,7 +55,7 @@ class Dual:
         conjugates. Those of cones stay in theirs at any scale and cost nothing."""
         gauge = penalty.function(d).dual_gauge(array_namespace(self.rest).reshape(self.rest, (-1,)))
         limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
-        if not np.isfinite(limit):
+        if np.isnan(gauge) or not np.isfinite(limit):
             return -np.inf
         if limit > 1 and not all(np.array_equal(f.project_dual(limit * q), limit * q) for f, q in self.losses):
             limit = 1.0

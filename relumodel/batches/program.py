@@ -166,7 +166,7 @@ class BatchProgram:
         time_limit : seconds for the steps; measuring comes after it.
         verbose : a line on stderr.  callback : called with a `Progress` every epoch; returning True stops.  Ctrl-C stops too, and the
             best point so far is measured and returned.
-        warm_start : a `BatchSolution` or point of a program with as many variables; returned where nothing better was found.
+        warm_start : a solution or point of a program with as many variables; returned where nothing better was found.
         """
         from .solve import solve
 

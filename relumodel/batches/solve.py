@@ -20,6 +20,7 @@ from ..errors import InputError, InputTypeError, MissingPackageError
 from ..program.arrays import Arrays
 from ..program.tensors import Tensors
 from ..progress import progress_line
+from ..solution import Solution
 from .passes import Measured, measure, repaired, tighten
 from .solution import BatchSolution
 from .steps import Steps
@@ -70,7 +71,7 @@ def _measured(
     program: BatchProgram, arrays: Arrays, steps: Steps, options: Options, begun: int, start: NDArray[np.float64] | None
 ) -> BatchSolution:
     """The best of the candidates on all of the data, the start among them, and the bound."""
-    last = arrays.give(steps.arrays.take(steps.blocks(steps.factors, steps.live)))
+    last = arrays.give(steps.arrays.take(steps.last()))
     measured, dual, lengths = measure(program, arrays, last, (steps.rho, steps.width))
     bound = dual.bound(program.model.penalty, last.shape[-1])
     if program.copies == 2:
@@ -86,6 +87,9 @@ def _measured(
         candidates.append((measure(program, arrays, moved)[0], "the last iterate, moved into the cones along its witnesses"))
     if start is not None:
         candidates.append((measure(program, arrays, arrays.give(start))[0], "the start"))
+    zero = Measured(array_namespace(last).zeros_like(last), sum(float(f.value(np.zeros_like(q))) for f, q in dual.losses))
+    if not any(_value(candidate) <= zero.objective for candidate in candidates):
+        candidates.append((zero, "the network without neurons"))
     best, how = min(candidates, key=_value)
     gap = relative_gap(best.objective, bound)
     status = "optimal" if gap <= options.tol else options.stopped or "tolerance not reached"
@@ -118,7 +122,7 @@ def _value(candidate: tuple[Measured, str]) -> float:
 def _start(program: BatchProgram, warm_start: Any) -> NDArray[np.float64] | None:
     if warm_start is None:
         return None
-    point = warm_start.point if isinstance(warm_start, BatchSolution) else warm_start
+    point = warm_start.point if isinstance(warm_start, BatchSolution | Solution) else warm_start
     return program.few.point(point).reshape(program.shape)
 
 
@@ -135,9 +139,10 @@ def _arrays(device: str | None, dtype: str) -> tuple[Arrays, Arrays]:
         )
     import torch
 
-    kind = str(device).partition(":")[0]
+    kind, colon, number = str(device).partition(":")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(kind, False):
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if not there.get(kind, False) or (colon and not (number.isdecimal() and int(number) < count)):
         known = ", ".join(repr(name) for name, present in there.items() if present)
         raise InputError(f"device {device!r} is not here: torch {torch.__version__} sees {known}; None is NumPy.")
     if kind == "mps":  # it has float32 only

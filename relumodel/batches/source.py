@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import BatchData, both_classes, read_batch, read_classes, with_bias
+from ..data import BatchData, as_array, both_classes, read_batch, read_classes, same_names, with_bias
 from ..errors import InputError, InputTypeError, RelumodelError
 from ..losses import Loss
 
@@ -75,12 +76,15 @@ class Source:
             try:
                 X, y, weights = parts
                 batch = read_batch(X, y, weights, self.loss, self.width)
+                if batch is not None:
+                    same_names(batch.names, self.names, " All batches must have the same columns in the same order.")
             except RelumodelError as error:
                 raise type(error)(f"Batch {number}: {error}") from error
             if batch is None:  # every sample has weight 0
                 continue
             rows, batches = rows + len(batch.X), batches + 1
-            sums += (batch.weights.sum(), np.abs(batch.X).sum(), ((batch.y + 0.5) ** 2).sum())
+            with np.errstate(over="ignore"):  # what overflows is infinite, and refused
+                sums += (batch.weights.sum(), np.abs(batch.X).sum(), ((batch.y + 0.5) ** 2).sum())
             yield batch
         if not rows:
             raise InputError("The data have no batch with a sample of positive weight.")
@@ -133,20 +137,25 @@ def survey(source: Source, bias: bool, largest: int, enough: int) -> Survey:
                 f"Batch {number}: y has shape {batch.y.shape}, other columns than the first batch, {(len(batch.y), *(columns or ()))}."
             )
         X = with_bias(batch.X, bias)
-        weighted = batch.weights[:, None] * X
-        gram = gram + (weighted.T @ X if X.shape[1] <= largest else (weighted * X).sum(axis=0))
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+            weighted = batch.weights[:, None] * X
+            gram = gram + (weighted.T @ X if X.shape[1] <= largest else (weighted * X).sum(axis=0))
+            if source.loss.reads == "residual":
+                squares += float((batch.weights * (batch.y**2).reshape(len(batch.y), -1).mean(axis=1)).sum())
         if source.loss.reads == "classes":
             labels.update(np.unique(batch.y).tolist())
         elif source.loss.reads == "margin":
             least, most = np.minimum(least, batch.y.min(axis=0)), np.maximum(most, batch.y.max(axis=0))
-        else:
-            squares += float((batch.weights * (batch.y**2).reshape(len(batch.y), -1).mean(axis=1)).sum())
         if sum(len(b.X) for b in kept) < enough:
             kept.append(batch)
     totals = source.totals
     assert totals is not None
     assert source.width is not None
     assert columns is not None
+    if not (math.isfinite(totals.features + totals.targets + squares) and np.isfinite(gram).all()):
+        raise InputError(
+            "X or y holds numbers whose squares, or their sums, are beyond float64; rescale them, for example to unit variance."
+        )
     classes = None
     if source.loss.reads == "classes":
         classes = read_classes(np.array(sorted(labels)), source.loss, None)
@@ -161,6 +170,8 @@ def survey(source: Source, bias: bool, largest: int, enough: int) -> Survey:
 
 def _pair(data: Any) -> tuple[Any, ...] | None:
     """The arrays of a pair, or None."""
+    if isinstance(data, tuple | list) and len(data) == 3 and data[2] is None:
+        data = data[:2]
     if isinstance(data, tuple | list) and len(data) in (2, 3) and all(hasattr(part, "shape") for part in data):
         return tuple(data)
     return None
@@ -182,13 +193,14 @@ def _slices(arrays: tuple[Any, ...], size: int, order: np.random.Generator | Non
         spans = [spans[i] for i in order.permutation(len(spans))]
     for group in np.array_split(np.arange(len(spans)), count):
         chosen = [tuple(_rows(part, *spans[i]) for part in arrays) for i in group]
-        joined = tuple(parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in zip(*chosen, strict=True))
+        joined = tuple(
+            parts[0] if len(parts) == 1 else np.concatenate([as_array(p) for p in parts]) for parts in zip(*chosen, strict=True)
+        )
         yield (*joined, None)[:3]
 
 
 def _rows(array: Any, start: int, stop: int) -> Any:
-    rows = array.iloc[start:stop] if hasattr(array, "iloc") else array[start:stop]
-    return rows.detach().cpu().numpy() if hasattr(rows, "detach") else rows
+    return array.iloc[start:stop] if hasattr(array, "iloc") else array[start:stop]
 
 
 def _refuse_strange(data: Any) -> None:
@@ -197,6 +209,10 @@ def _refuse_strange(data: Any) -> None:
         raise InputError("This DataLoader has drop_last=True, so a pass leaves samples out; make it with drop_last=False.")
     if callable(data) and not hasattr(data, "__iter__"):
         return
+    if isinstance(data, tuple) and len(data) in (2, 3) and not all(isinstance(batch, tuple | list) for batch in data):
+        raise InputTypeError(
+            f"X, y and sample_weight must all be arrays; got {', '.join(_shown(part) for part in data)}. Lists become arrays by numpy.asarray."
+        )
     if not isinstance(data, Iterable) or isinstance(data, str | bytes | dict):
         raise InputTypeError(f"data must be {FORMS}; got {_shown(data)}.")
     if isinstance(data, Iterator):

@@ -121,12 +121,20 @@ class Steps:
             U[live, :] = some
         return xp.reshape(U, self.program.shape)
 
+    def last(self) -> Array:
+        """The blocks now; where they are not finite those of the best epoch, or zero."""
+        xp = array_namespace(self.factors.parts[0])
+        U = self.blocks(self.factors, self.live)
+        if not bool(xp.all(xp.isfinite(U))):
+            U = self.blocks(self.best.factors, self.best.live)
+        return xp.where(xp.isfinite(U), U, xp.zeros_like(U))
+
     def _drop(self) -> None:
         """Leave negligible blocks behind, if they are many."""
         xp = array_namespace(self.factors.parts[0])
         sizes = _sizes(self.factors.blocks())
         kept = xp.nonzero(sizes > NEGLIGIBLE * xp.max(sizes))[0]
-        if len(kept) < 0.9 * len(sizes):
+        if 0 < len(kept) < 0.9 * len(sizes):
             self.factors = type(self.factors)(*(part[kept, ...] for part in self.factors.parts))
             self.means, self.squares = ([part[kept, ...] for part in parts] for parts in (self.means, self.squares))
             self.live = kept if self.live is None else self.live[kept]

@@ -193,11 +193,41 @@ def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
         program.solve(**options)
 
 
+@pytest.mark.parametrize(
+    ("network", "loss", "penalty", "scale"),
+    [
+        (NETWORKS[0], rm.Squared(), rm.WeightDecay(100.0), 1.0),  # zero is optimal
+        (NETWORKS[1], rm.Logistic(), rm.PathNorm(0.5), 1000.0),  # two epochs do not come below zero
+        (NETWORKS[3], rm.MultiMargin(), rm.PathNorm(0.5), 1.0),
+        (NETWORKS[0], rm.Squared(), rm.WeightDecay(0.02), 1e30),  # squares are beyond float32
+    ],
+)
+def test_no_network_is_worse_than_none(network: Any, loss: Any, penalty: Any, scale: float) -> None:
+    X, y = example(loss)
+    model = rm.Model(network, loss, penalty)
+    program = model.compile_batches((scale * X, y), patterns=rm.SamplePatterns(2, seed=0), batch_size=16)
+    solution = program.solve(epochs=4, device=None)
+    zero = program.network(np.zeros(program.n_variables)).objective(model, scale * X, y)
+    assert solution.bound <= solution.objective <= zero * (1 + 1e-12)
+    assert np.isclose(solution.objective, solution.network().objective(model, scale * X, y), rtol=1e-10)
+
+
+def test_starts_of_other_solves() -> None:
+    _, X, y, program = problem(NETWORKS[0], rm.Squared())
+    optimum = whole_program(program, X, y).solve(backend="clarabel")
+    again = program.solve(epochs=1, device=None, warm_start=optimum)
+    assert again.objective <= optimum.objective * (1 + 1e-9)
+    overflowing = program.solve(epochs=1, device=None, warm_start=1e200 * optimum.point)
+    assert np.isfinite(overflowing.objective)
+
+
 def test_a_device_that_is_not_here_is_refused() -> None:
     pytest.importorskip("torch")
     *_, program = problem(NETWORKS[0], rm.Hinge())
     with pytest.raises(rm.InputError, match="is not here"):
         program.solve(device="tpu")
+    with pytest.raises(rm.InputError, match="'cpu:x' is not here"):
+        program.solve(device="cpu:x")
 
 
 def test_it_prints() -> None:

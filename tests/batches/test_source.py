@@ -121,6 +121,10 @@ BAD: dict[str, tuple[rm.Model, Any, type[Exception], str]] = {
     "NaN": (MODEL, [data(), (np.full((2, 3), np.nan), np.zeros(2))], rm.InputError, "Batch 1: X holds 6 NaN"),
     "an empty batch": (MODEL, [data(), (np.zeros((0, 3)), np.zeros(0))], rm.InputError, "Batch 1: X must hold"),
     "too few targets": (MODEL, [(data()[0], np.zeros(4))], rm.InputError, "Batch 0: X has 90 samples and y has 4"),
+    "lists in a pair": (MODEL, (data()[0], data()[1].tolist()), rm.InputTypeError, "must all be arrays; got .*a list of 90"),
+    "an empty batch of images": (MODEL, [data(), (np.zeros((0, 3, 1)), np.zeros(0))], rm.InputError, "Batch 1: X must hold"),
+    "huge numbers": (MODEL, (1e160 * data()[0], data()[1]), rm.InputError, "beyond float64; rescale"),
+    "huge targets": (MODEL, (data()[0], 1e160 * data()[1]), rm.InputError, "beyond float64; rescale"),
     "unequal arrays": (MODEL, (data()[0], np.zeros(4)), rm.InputError, r"one row a sample.*\[90, 4\]"),
     "negative weights": (MODEL, (*data(), np.full(90, -1.0)), rm.InputError, "Batch 0: sample_weight must not be negative"),
     "one class": (CLASSES, (data()[0], np.ones(90)), rm.InputError, "two classes at least"),
@@ -135,6 +139,28 @@ def test_bad_data_are_refused_by_batch(case: str) -> None:
     model, given, kind, message = BAD[case]
     with pytest.raises(kind, match=message):
         model.compile_batches(given, patterns=PATTERNS)
+
+
+def test_shuffled_arrays_are_read_as_batches_are() -> None:
+    X, y = data()
+    given: list[Any] = [(X, y, None)]
+    pandas, torch = pytest.importorskip("pandas"), pytest.importorskip("torch")
+    columns = {"a": pandas.array(X[:, 0], dtype="Float64"), "b": X[:, 1] > 0, "c": pandas.array(y > 1, dtype="boolean")}
+    given.append((pandas.DataFrame(columns), pandas.Series(y)))
+    given.append((torch.tensor(X, dtype=torch.bfloat16), torch.tensor(y, dtype=torch.bfloat16)))
+    for form in given:
+        plain = [np.asarray(part.float() if hasattr(part, "float") else part, dtype=float) for part in form[:2]]
+        solution = MODEL.compile_batches(form, patterns=PATTERNS, batch_size=20).solve(epochs=1, device=None)
+        assert np.isclose(solution.objective, solution.network().objective(MODEL, *plain), rtol=1e-12)
+
+
+def test_columns_keep_their_order() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y = data()
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"])
+    assert MODEL.compile_batches([(frame, y), (X, y)], patterns=PATTERNS).source.names == ("a", "b", "c")
+    with pytest.raises(rm.InputError, match=r"Batch 1: X has other columns.*column 0 is 'c'.*the same order"):
+        MODEL.compile_batches([(frame, y), (frame[["c", "b", "a"]], y)], patterns=PATTERNS)
 
 
 def test_data_that_change_are_refused() -> None:
