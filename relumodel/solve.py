@@ -87,7 +87,7 @@ def _described(
         "tol": tol,
         "time_limit": limit,
         "warm start": None if start is None else hashlib.blake2b(start.tobytes(), digest_size=8).hexdigest(),
-        "options": sorted(options),
+        "options": sorted(name for name, value in options.items() if value is not None),
     }
 
 
@@ -293,10 +293,24 @@ def _status(raw: str, gap: float, tol: float) -> str:
     return "failed" if raw in ("infeasible", "unbounded") else "tolerance not reached"
 
 
+def refuse_of_one_program(options: Mapping[str, Any], who: str, several: bool) -> None:
+    """Errors for options of one program that is compiled and solved apart. several : whether `who` solves more than one."""
+    if "group" in options:
+        raise InputError(
+            f"{who} needs all rows in one process. Where several hold them: program = model.compile(X, y, patterns, group=...), then "
+            "program.solve(), and program.with_penalty(beta).solve() for another penalty."
+        )
+    if several and options.get("checkpoint") is not None:
+        raise InputError(
+            f"A checkpoint is of one program, and {who} solves several. Compile each with model.compile or program.with_penalty, and give its "
+            "solve a folder of its own."
+        )
+
+
 def path(model: Any, X: Any, y: Any, betas: Any, patterns: Any, **options: Any) -> list[Solution]:
     """Solve for several penalty strengths, largest first, each started from the one before; returned in the order of `betas`.
 
-    The program is compiled once; options go to `Program.solve`.
+    The program is compiled once; options go to `Program.solve`. Raises `InputError` for those of one program alone: group, checkpoint.
     """
     try:
         values = [number(b, "every beta", low=0) for b in betas]
@@ -306,6 +320,7 @@ def path(model: Any, X: Any, y: Any, betas: Any, patterns: Any, **options: Any) 
         raise InputTypeError(f"betas must be a sequence of numbers; got {betas!r}.") from error
     if not values:
         raise InputError("betas is empty; give at least one penalty strength.")
+    refuse_of_one_program(options, "rm.path", len(set(values)) > 1)
     program = model.compile(X, y, patterns=patterns)
     solutions: dict[float, Solution] = {}
     previous = options.pop("warm_start", None)

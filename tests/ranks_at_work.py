@@ -204,6 +204,7 @@ def errors(rank, size, group, folder):
         "bad tolerance": lambda: program.solve(backend="torch", tol=-1.0 if last else 1e-3),
         "steps": lambda: program.solve(backend="torch", cg_steps=rank + 1),
         "device": lambda: program.solve(backend="torch", device="tpu" if last else "cpu"),
+        "one checkpoint": lambda: solved(program, checkpoint=folder / "good" if last else None),
         "checkpoint": lambda: program.solve(backend="torch", checkpoint=__file__ if last else folder / "good"),
     }
     out = {f"error: {name}": words(check) for name, check in checks.items()}

@@ -13,6 +13,8 @@ import os
 import re
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from relumodel.backend import BackendError, FileError, Program, replace_file
 PAUSE = 5.0
 
 NAME = re.compile(r"output(\d+)-iteration(\d+)-rank(\d+)of(\d+)\.npz")
+
+#: One that is being written (`replace_file`).
+UNFINISHED = re.compile(rf"\.{NAME.pattern}\.\w+")
 
 
 class Checkpoint:
@@ -54,8 +59,8 @@ class Checkpoint:
         if not complete:
             return None
         self.iteration = max(complete)
-        with self.ranks.together(), own[self.iteration].open("rb") as file:
-            return dict(np.load(file, allow_pickle=False))
+        with self.ranks.together(), _reading(own[self.iteration]) as file:
+            return dict(file)
 
     def write(self, iteration: int, arrays: dict[str, Any], now: bool) -> None:
         """Write a set; unless `now`, only when it is time for one."""
@@ -73,7 +78,7 @@ class Checkpoint:
         """The files of this rank, by iteration. What a write that broke off has left is removed."""
         out = {}
         for path in self.folder.iterdir():
-            match = NAME.search(path.name)
+            match = NAME.fullmatch(path.name) or UNFINISHED.fullmatch(path.name)
             if match is None or int(match[1]) != self.part:
                 continue
             if int(match[4]) != self.ranks.size:
@@ -82,18 +87,15 @@ class Checkpoint:
                     "with the rows they had, or choose another folder."
                 )
             if int(match[3]) == self.ranks.rank:
-                if path.name == match[0]:
+                if match.re is NAME:
                     out[int(match[2])] = path
                 else:
                     path.unlink(missing_ok=True)
         return out
 
     def _check(self, path: Path) -> None:
-        try:
-            with path.open("rb") as file:
-                mark = str(np.load(file, allow_pickle=False)["fingerprint"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise FileError(f"{path} is not a checkpoint, or damaged ({error}). Remove it, or choose another folder.") from error
+        with _reading(path) as file:
+            mark = str(file["fingerprint"])
         if mark != self.mark:
             raise BackendError(
                 f"The checkpoint {path} is of another program: the model, the rows of this rank or the patterns were others. Remove the folder "
@@ -101,9 +103,19 @@ class Checkpoint:
             )
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """The arrays of a file, or an error that says that it has none."""
+    try:
+        with path.open("rb") as file:
+            yield np.load(file, allow_pickle=False)
+    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise FileError(f"{path} is not a checkpoint, or damaged ({error}). Remove it, or choose another folder.") from error
+
+
 def _folder(asked: Any) -> Path:
     """The folder, made if need be, or an error before the work starts."""
-    if not isinstance(asked, str | os.PathLike):
+    if not isinstance(asked, str | os.PathLike) or asked == "":
         raise BackendError(f"checkpoint must be the path of a folder; got {asked!r}.")
     folder = Path(asked)
     try:

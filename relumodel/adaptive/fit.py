@@ -25,6 +25,7 @@ from ..patterns.of_network import PatternsOf
 from ..patterns.pattern_set import PatternStrategy
 from ..recovery.three_layer_network import ThreeLayerNetwork
 from ..solution import Solution
+from ..solve import refuse_of_one_program
 from ..threads import threads_for
 from .apart import fit_apart
 from .dual import Dual
@@ -177,6 +178,7 @@ def _asked(
         raise InputTypeError(f"callback must be callable; got {callback!r}.")
     limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
     adaptive = isinstance(patterns, AdaptivePatterns)
+    refuse_of_one_program(options, "AdaptivePatterns" if adaptive else "model.fit", adaptive)
     wanted = max(1e-7, min(1e-6, patterns.gap / 20)) if isinstance(patterns, AdaptivePatterns) else 1e-6
     solve = {"backend": backend, "tol": wanted if tol is None else number(tol, "tol", above=0), **options}
     if not adaptive:

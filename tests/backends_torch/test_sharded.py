@@ -1,5 +1,6 @@
 """Rows on several processes: every number is that of one process with all rows, and a lost process costs no more than its last steps."""
 
+import io
 import json
 import re
 import subprocess
@@ -147,6 +148,7 @@ MESSAGES = {
     "steps": "InputError: The ranks must have the same cg_steps: rank 0 has 1, rank 1 has 2",
     "device": "device must be one of cpu, cuda, mps, or cuda:1 for the second; got 'tpu'",
     "checkpoint": "for checkpoints cannot be made: File exists",
+    "one checkpoint": "InputError: The ranks must have the same options: rank 0 has ['max_iter'], rank 1 has ['checkpoint', 'max_iter']",
     "callback": "in the callback",
 }
 
@@ -315,15 +317,47 @@ def test_a_checkpoint_is_of_one_program(tmp_path):
     again = at_work.solved(program.model.compile(at_work.X, at_work.SIGNS, at_work.FEW), checkpoint=tmp_path, max_iter=40)
     assert "resumed at iteration 20" in again.message
     (path,) = tmp_path.iterdir()
-    path.write_bytes(before[:100])
-    with pytest.raises(rm.FileError, match="is not a checkpoint, or damaged"):
-        at_work.solved(program, checkpoint=tmp_path)
+    with io.BytesIO() as other:
+        np.save(other, np.zeros(3))
+        array = other.getvalue()
+    for damaged in (b"", before[:100], before.replace(before[2000:2008], b"flipped!"), array):
+        path.write_bytes(damaged)
+        with pytest.raises(rm.FileError, match="is not a checkpoint, or damaged"):
+            at_work.solved(program, checkpoint=tmp_path)
+        assert path.read_bytes() == damaged
+
+
+def test_files_of_others_stay_in_the_folder(tmp_path):
+    kept, left = tmp_path / "output0-iteration10-rank0of1.npz.bak", tmp_path / ".output0-iteration10-rank0of1.npz.ab_12"
+    kept.touch()
+    left.touch()  # of a write that broke off
+    at_work.solved(at_work.compiled("hinge"), checkpoint=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {kept.name, "output0-iteration20-rank0of1.npz"}
+
+
+def test_what_solves_several_programs_takes_no_checkpoint_and_no_group(tmp_path):
+    model = at_work.compiled("hinge").model
+    data = at_work.X, at_work.SIGNS
+    for several in (
+        lambda **options: model.fit(*data, **options),
+        lambda **options: rm.path(model, *data, betas=[0.1, 0.01], patterns=at_work.FEW, **options),
+        lambda **options: rm.polish(at_work.NETWORK, at_work.compiled("patterns of a network").model, *data, **options),
+    ):
+        with pytest.raises(rm.InputError, match="A checkpoint is of one program"):
+            several(checkpoint=tmp_path)
+        with pytest.raises(rm.InputError, match="needs all rows in one process"):
+            several(group="gloo")
+    (one,) = rm.path(model, *data, betas=[0.1], patterns=at_work.FEW, backend="torch", max_iter=10, checkpoint=tmp_path)
+    again = model.fit(*data, patterns=at_work.FEW, backend="torch", max_iter=10, checkpoint=tmp_path / "fit")
+    assert one.iterations == again.solution.iterations == 10
+    assert (tmp_path / "fit").is_dir()
 
 
 def test_bad_checkpoints(tmp_path):
     program = at_work.compiled("hinge")
-    with pytest.raises(rm.BackendError, match="checkpoint must be the path of a folder; got 3"):
-        at_work.solved(program, checkpoint=3)
+    for bad in (3, ""):
+        with pytest.raises(rm.BackendError, match=f"checkpoint must be the path of a folder; got {bad!r}"):
+            at_work.solved(program, checkpoint=bad)
     (tmp_path / "file").touch()
     with pytest.raises(rm.FileError, match="for checkpoints cannot be made"):
         at_work.solved(program, checkpoint=tmp_path / "file")
