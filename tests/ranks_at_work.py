@@ -24,7 +24,7 @@ import relumodel_admm.checkpoint
 import relumodel_admm.first_order
 from relumodel.recovery.network import Network
 
-LIMIT = timedelta(seconds=120)
+LIMIT = timedelta(seconds=600)
 HERE = Path(__file__).parent
 
 

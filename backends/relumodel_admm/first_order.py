@@ -160,7 +160,7 @@ class FirstOrder:
             return own
         now = time.perf_counter()
         reason, seconds = self.program.ranks.largest(np.array([REASONS.index(own), now - self.asked_at]))
-        self.ask = self.k + max(int(ASK * (self.k - self.asked) / seconds), 1)
+        self.ask = self.k + max(int(ASK * (self.k - self.asked) / max(seconds, 1e-9)), 1)
         self.asked, self.asked_at = self.k, now
         return REASONS[int(reason)]
 

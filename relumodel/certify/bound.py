@@ -141,5 +141,9 @@ def best_scale(value: Callable[[float], float], limit: float) -> float:
 
     if limit <= 0:
         return 0.0
+    if value(limit) > value(
+        (1 - 1e-6) * limit
+    ):  # concave and still rising at the end, which is most of the time; a value may be dear
+        return limit
     inner = minimize_scalar(lambda s: -value(s), bounds=(0.0, limit), method="bounded", options={"xatol": 1e-10 * limit})
     return max([float(inner.x), limit, 0.0], key=value)

@@ -20,7 +20,7 @@ from relumodel_admm.backend import AdmmBackend
 pytest.importorskip("torch")
 import ranks_at_work as at_work
 
-LIMIT = 300
+LIMIT = 900
 DOCUMENT = Path(__file__).parents[2] / "docs" / "many_machines.md"
 
 
