@@ -11,7 +11,8 @@ with the same gates. polish : Adam on 80 ReLU neurons that all outputs share, th
 there. three : 40 sampled sub-networks of 100 neurons (Ergen & Pilanci 2021, Figure 5), against Adam on as many that all outputs share, then
 from there. Adam (float32, batches of 256, cosine decay) minimises loss plus penalty at two rates; its networks are brought to
 their cheapest scaling, which changes no output. Every run adds a line to docs/fashion_mnist.csv, none with `--quick`; `table` prints their
-means, `plot` draws docs/figures/fashion_mnist.png. Objectives are those of the networks on all training images, in float64; seconds are CPU time of one thread.
+means, `plot` draws docs/figures/fashion_mnist.png. Objectives are those of the networks on all training images, in float64; seconds
+are CPU time of one thread.
 """
 
 from __future__ import annotations
