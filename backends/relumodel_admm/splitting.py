@@ -35,18 +35,18 @@ class Splitting:
         self.x, self.prediction = x, system.images.predict(x)
         self.states = [1.0 * image for image in self.images]
         self.last, self.older = self.states, self.states
-        self._copies: list[Any] | None = self.states
-        self._before: list[Any] | None = self.states
+        self._copies: list[Any] = self.states
+        self._before: list[Any] = self.states
 
     @property
     def copies(self) -> list[Any]:
-        """(p_j) of the last step, formed when they are asked for: a step needs 2 p_j - s_j only, which is cheaper for cones."""
-        if self._copies is None:
-            self._copies = self._proximal(self.last)
+        """(p_j) of the last step. Those of cones are formed when they are asked for: a step needs no more than 2 p - s of them."""
+        self._copies = self._complete(self._copies, self.last)
         return self._copies
 
-    def _proximal(self, states: list[Any]) -> list[Any]:
-        return [f.prox(s, 1 / w) for f, s, w in zip(self.functions, states, self.weights, strict=True)]
+    def _complete(self, copies: list[Any], states: list[Any]) -> list[Any]:
+        parts = zip(self.functions, states, self.weights, copies, strict=True)
+        return [f.prox(s, 1 / w) if p is None else p for f, s, w, p in parts]
 
     @property
     def images(self) -> list[Any]:
@@ -56,8 +56,9 @@ class Splitting:
     def step(self) -> None:
         """One iteration. The images of all terms but the loss are added to their states as they come from their product."""
         self.last, self.older = self.states, self.last
-        self._copies, self._before = None, self._copies
-        targets = [_reflection(f, s, w) for f, s, w in zip(self.functions, self.states, self.weights, strict=True)]
+        pairs = [_reflection(f, s, w) for f, s, w in zip(self.functions, self.states, self.weights, strict=True)]
+        targets = [target for target, _ in pairs]
+        self._copies, self._before = [p for _, p in pairs], self._copies
         self.states = [(1 - RELAX / 2) * s for s in self.states]
         for s, target in zip(self.states, targets, strict=True):
             s -= (RELAX / 2) * target
@@ -85,7 +86,7 @@ class Splitting:
         """New weights where the residuals ask for it. All change by the root of the ratio of primal and dual residual; that of
         the term `alone` so that its copy and its multiplier weigh the same."""
         primal = self._length([image - p for image, p in zip(self.images, self.copies, strict=True)])
-        before = self._before or self._proximal(self.older)
+        before = self._complete(self._before, self.older)
         dual = self._length([p - b for p, b in zip(self.copies, before, strict=True)])
         factors = [_root(primal, dual)] * len(self.weights)
         q = self.multipliers()
@@ -100,13 +101,14 @@ class Splitting:
         return math.sqrt(float(self.system.images.inner(parts, parts, self.weights)))
 
 
-def _reflection(f: Any, s: Any, w: float) -> Any:
-    """2 p - s for the proximal point p of f / w at s, in memory of its own."""
+def _reflection(f: Any, s: Any, w: float) -> tuple[Any, Any]:
+    """2 p - s for the proximal point p of f / w at s, in memory of its own, and p; None where the first is known without it."""
     if isinstance(f, HalfLines):
-        return f.reflect(s)
-    out = 2 * f.prox(s, 1 / w)
+        return f.reflect(s), None
+    p = f.prox(s, 1 / w)
+    out = 2 * p
     out -= s
-    return out
+    return out, p
 
 
 def _norm(v: Any) -> float:
