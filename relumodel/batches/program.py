@@ -159,7 +159,7 @@ class BatchProgram:
     ) -> BatchSolution:
         """Train by stochastic steps, then measure on all of the data.
 
-        epochs : passes with steps. After them come one or two passes that measure, in float64.
+        epochs : passes with steps. After them up to five passes measure, in float64.
         device : torch's name of it, "cpu", "cuda", "mps"; where torch is not installed "cpu" is NumPy, and None always is.
         dtype : of the steps, "float32" or "float64".  seed : of the order of the samples, where the data are arrays.
         tol : the gap at which the status is "optimal".

@@ -30,18 +30,20 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over all batches, by which a pass knows whether it saw the same data. rows: those of positive weight."""
+    """Sums over all batches, by which a pass knows whether it saw the same data. rows: those of positive weight.  pairs: of features times
+    targets, sample by sample."""
 
     rows: int
     batches: int
     weight: float
     features: float
     targets: float
+    pairs: float
 
     def same(self, other: Totals) -> bool:
         """Whether the data are the same, in whatever order and batches."""
-        pairs = ((self.weight, other.weight), (self.features, other.features), (self.targets, other.targets))
-        return self.rows == other.rows and all(abs(a - b) <= SAME * (abs(a) + abs(b)) + 1e-12 for a, b in pairs)
+        sums = ((getattr(self, name), getattr(other, name)) for name in ("weight", "features", "targets", "pairs"))
+        return self.rows == other.rows and all(abs(a - b) <= SAME * (abs(a) + abs(b)) + 1e-12 for a, b in sums)
 
 
 class Source:
@@ -71,7 +73,7 @@ class Source:
         """One pass. order : shuffles arrays; an iterable has its own order. Raises `InputError` naming the batch, and after the last one
         where the data are not those of the first pass."""
         rows = batches = 0
-        sums = np.zeros(3)
+        sums = np.zeros(4)
         for number, parts in enumerate(self._parts(order)):
             try:
                 X, y, weights = parts
@@ -83,8 +85,9 @@ class Source:
             if batch is None:  # every sample has weight 0
                 continue
             rows, batches = rows + len(batch.X), batches + 1
-            with np.errstate(over="ignore"):  # what overflows is infinite, and refused
-                sums += (batch.weights.sum(), np.abs(batch.X).sum(), ((batch.y + 0.5) ** 2).sum())
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused
+                sizes, targets = np.abs(batch.X).sum(axis=1), np.abs(batch.y + 0.5).reshape(len(batch.y), -1)
+                sums += (batch.weights.sum(), sizes.sum(), (targets**2).sum(), sizes @ targets.sum(axis=1))
             yield batch
         if not rows:
             raise InputError("The data have no batch with a sample of positive weight.")
@@ -93,8 +96,9 @@ class Source:
             self.totals = totals
         elif not self.totals.same(totals):
             raise InputError(
-                f"This pass through the data gave other samples than the first ({totals.rows:,} of them, first {self.totals.rows:,}). Every "
-                "pass must give all of the same samples, in any order: no drop_last, no sampler that leaves some out, no random augmentation."
+                f"This pass through the data gave other samples than the first ({totals.rows:,} of them, first {self.totals.rows:,}; sums over "
+                "X, y and both are compared too). Every pass must give all of the same samples, in any order: no drop_last, no sampler that "
+                "leaves some out, no random augmentation."
             )
 
     def _parts(self, order: np.random.Generator | None) -> Iterator[tuple[Any, ...]]:
@@ -152,7 +156,7 @@ def survey(source: Source, bias: bool, largest: int, enough: int) -> Survey:
     assert totals is not None
     assert source.width is not None
     assert columns is not None
-    if not (math.isfinite(totals.features + totals.targets + squares) and np.isfinite(gram).all()):
+    if not (math.isfinite(totals.features + totals.targets + totals.pairs + squares) and np.isfinite(gram).all()):
         raise InputError(
             "X or y holds numbers whose squares, or their sums, are beyond float64; rescale them, for example to unit variance."
         )

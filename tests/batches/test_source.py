@@ -169,6 +169,9 @@ def test_data_that_change_are_refused() -> None:
     noisy = MODEL.compile_batches(lambda: iter([(X + 0.01 * rng.standard_normal(X.shape), y)]), patterns=PATTERNS)
     with pytest.raises(rm.InputError, match="gave other samples"):
         noisy.solve(epochs=1, device=None)
+    torn = iter([(X, y), (X, y[::-1])])
+    with pytest.raises(rm.InputError, match="gave other samples"):
+        MODEL.compile_batches(lambda: iter([next(torn)]), patterns=PATTERNS).solve(epochs=1, device=None)
     passes = iter([batches(X, y), batches(X, y)[:1]])
     fewer = MODEL.compile_batches(lambda: next(passes), patterns=PATTERNS)
     with pytest.raises(rm.InputError, match="40 of them, first 90"):
