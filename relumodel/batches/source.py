@@ -61,6 +61,7 @@ class Source:
         self.width: int | None = None
         self.totals: Totals | None = None
         self.names: tuple[str, ...] | None = None
+        self.columns: tuple[int, ...] | None = None
 
     @property
     def described(self) -> str:
@@ -79,7 +80,7 @@ class Source:
                 X, y, weights = parts
                 batch = read_batch(X, y, weights, self.loss, self.width)
                 if batch is not None:
-                    same_names(batch.names, self.names, " All batches must have the same columns in the same order.")
+                    self._same_columns(batch)
             except RelumodelError as error:
                 raise type(error)(f"Batch {number}: {error}") from error
             if batch is None:  # every sample has weight 0
@@ -100,6 +101,12 @@ class Source:
                 "X, y and both are compared too). Every pass must give all of the same samples, in any order: no drop_last, no sampler that "
                 "leaves some out, no random augmentation."
             )
+
+    def _same_columns(self, batch: BatchData) -> None:
+        """An error where columns are others than those of the first batch."""
+        same_names(batch.names, self.names, " All batches must have the same columns in the same order.")
+        if self.columns is not None and batch.y.shape[1:] != self.columns:
+            raise InputError(f"y has shape {batch.y.shape}, other columns than the first batch, {(len(batch.y), *self.columns)}.")
 
     def _parts(self, order: np.random.Generator | None) -> Iterator[tuple[Any, ...]]:
         if self.arrays is not None:
@@ -130,16 +137,12 @@ def survey(source: Source, bias: bool, largest: int, enough: int) -> Survey:
     """The first pass. largest : columns up to which the whole Gram matrix is summed.  enough : samples to keep of the first batches."""
     gram: Any = 0.0
     labels: set[float] = set()
-    squares, columns = 0.0, None
+    squares = 0.0
     least, most = np.full((), np.inf), np.full((), -np.inf)
     kept: list[BatchData] = []
-    for number, batch in enumerate(source.batches()):
+    for batch in source.batches():
         if source.width is None:
-            source.width, source.names, columns = batch.X.shape[1], batch.names, batch.y.shape[1:]
-        if batch.y.shape[1:] != columns:
-            raise InputError(
-                f"Batch {number}: y has shape {batch.y.shape}, other columns than the first batch, {(len(batch.y), *(columns or ()))}."
-            )
+            source.width, source.names, source.columns = batch.X.shape[1], batch.names, batch.y.shape[1:]
         X = with_bias(batch.X, bias)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
             weighted = batch.weights[:, None] * X
@@ -155,6 +158,7 @@ def survey(source: Source, bias: bool, largest: int, enough: int) -> Survey:
     totals = source.totals
     assert totals is not None
     assert source.width is not None
+    columns = source.columns
     assert columns is not None
     if not (math.isfinite(totals.features + totals.targets + totals.pairs + squares) and np.isfinite(gram).all()):
         raise InputError(
@@ -209,7 +213,7 @@ def _rows(array: Any, start: int, stop: int) -> Any:
 
 def _refuse_strange(data: Any) -> None:
     """An error for what cannot be gone through twice."""
-    if getattr(data, "drop_last", False) and len(data.dataset) % (getattr(data, "batch_size", None) or 1):
+    if _leaves_out(data):
         raise InputError("This DataLoader has drop_last=True, so a pass leaves samples out; make it with drop_last=False.")
     if callable(data) and not hasattr(data, "__iter__"):
         return
@@ -224,6 +228,15 @@ def _refuse_strange(data: Any) -> None:
             f"This {type(data).__name__} can be gone through once, and training takes many passes; pass a callable that makes a new one, "
             "for example compile_batches(lambda: batches(file), ...)."
         )
+
+
+def _leaves_out(loader: Any) -> bool:
+    """Whether a DataLoader, or its batch sampler, drops the samples that do not fill a batch; true where their number is not known."""
+    makers = [maker for maker in (loader, getattr(loader, "batch_sampler", None)) if getattr(maker, "drop_last", False)]
+    if not makers:
+        return False
+    known = hasattr(loader, "dataset") and hasattr(loader.dataset, "__len__")
+    return not known or len(loader.dataset) % (getattr(makers[-1], "batch_size", None) or 1) != 0
 
 
 def _iterate(data: Callable[[], Any] | Iterable[Any]) -> Iterator[Any]:

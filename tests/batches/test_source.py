@@ -78,9 +78,17 @@ def test_a_data_loader_serves() -> None:
     loader = torch.utils.data.DataLoader(pairs, batch_size=32, shuffle=True)
     solution = MODEL.compile_batches(loader, patterns=PATTERNS).solve(epochs=2)
     assert np.isclose(solution.objective, solution.network().objective(MODEL, X, y), rtol=1e-9)
-    leaving = torch.utils.data.DataLoader(pairs, batch_size=32, drop_last=True)
-    with pytest.raises(rm.InputError, match="drop_last"):
-        MODEL.compile_batches(leaving, patterns=PATTERNS)
+    MODEL.compile_batches(torch.utils.data.DataLoader(pairs, batch_size=30, drop_last=True), patterns=PATTERNS)
+
+    class Stream(torch.utils.data.IterableDataset[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            return iter(pairs)
+
+    sampler = torch.utils.data.BatchSampler(range(len(pairs)), 32, True)
+    for dataset, leaving in ((pairs, {"drop_last": True}), (Stream(), {"drop_last": True}), (pairs, {"batch_sampler": sampler})):
+        size = {} if "batch_sampler" in leaving else {"batch_size": 32}
+        with pytest.raises(rm.InputError, match="drop_last"):
+            MODEL.compile_batches(torch.utils.data.DataLoader(dataset, **size, **leaving), patterns=PATTERNS)
 
 
 def test_classes_and_signs_may_be_missing_in_a_batch() -> None:
@@ -172,6 +180,9 @@ def test_data_that_change_are_refused() -> None:
     torn = iter([(X, y), (X, y[::-1])])
     with pytest.raises(rm.InputError, match="gave other samples"):
         MODEL.compile_batches(lambda: iter([next(torn)]), patterns=PATTERNS).solve(epochs=1, device=None)
+    wider = iter([(X, y), (X, np.column_stack([y, y]))])
+    with pytest.raises(rm.InputError, match=r"Batch 0: y has shape .*other columns"):
+        MODEL.compile_batches(lambda: iter([next(wider)]), patterns=PATTERNS).solve(epochs=1, device=None)
     passes = iter([batches(X, y), batches(X, y)[:1]])
     fewer = MODEL.compile_batches(lambda: next(passes), patterns=PATTERNS)
     with pytest.raises(rm.InputError, match="40 of them, first 90"):
