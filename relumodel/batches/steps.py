@@ -16,6 +16,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ..backend import Options, Progress
+from ..data import BatchData
 from ..program.arrays import Arrays
 from .factors import Neurons, Sides, factored
 from .layer import Array, Batch, smoothed
@@ -148,7 +149,7 @@ class Steps:
                 self._drop()
             for number, batch in enumerate(self._epoch()):
                 done = epoch + number / batches
-                if not self._step(batch, done / self.epochs, number >= (1 - WATCHED) * batches - 1):
+                if not self.step(batch, done / self.epochs, number >= (1 - WATCHED) * batches - 1):
                     self._back_off()
                 line(Progress(epoch + 1, self._estimate(), elapsed=time.perf_counter() - options.started))
                 if _must_stop(options):
@@ -161,13 +162,16 @@ class Steps:
         return self.epochs
 
     def _epoch(self) -> Iterator[Batch]:
-        """The batches of a pass, their samples in the basis of the steps."""
         for data in self.program.source.batches(self.order):
-            batch = prepared(self.program, self.arrays, self.layer, data)
-            yield batch if self.basis is None else batch._replace(X=batch.X @ self.basis)
+            yield self.prepared(data)
 
-    def _step(self, batch: Batch, done: float, watch: bool) -> bool:
-        """One step; False where it was not finite."""
+    def prepared(self, data: BatchData) -> Batch:
+        """A batch in the engine's arrays, its samples in the basis of the steps."""
+        batch = prepared(self.program, self.arrays, self.layer, data)
+        return batch if self.basis is None else batch._replace(X=batch.X @ self.basis)
+
+    def step(self, batch: Batch, done: float, watch: bool) -> bool:
+        """One step when the share `done` of all is done; False where it was not finite. watch : estimate the objective too."""
         xp = array_namespace(batch.X)
         first, last = self.widths
         width = first * (last / first) ** min(1.2 * done, 1.0) if last else 0.0

@@ -252,3 +252,14 @@ def test_multipliers_of_cones_take_over_what_the_penalty_does_not_carry(network:
     assert (after <= before * (1 + 1e-12)).all()
     assert (after < 0.9 * before).any()
     assert better.bound(program.model.penalty, program.shape[-1]) > dual.bound(program.model.penalty, program.shape[-1])
+
+
+def test_the_units_of_the_data_do_not_matter() -> None:
+    X, y = example(rm.Squared())
+
+    def objective(by_x: float, by_y: float) -> float:
+        model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(0.02 * by_x * by_y))
+        program = model.compile_batches((by_x * X, by_y * y), patterns=PATTERNS, batch_size=16)
+        return program.solve(epochs=5, device=None, dtype="float64").objective / by_y**2
+
+    np.testing.assert_allclose([objective(1e4, 1), objective(1, 1e-4)], objective(1, 1), rtol=1e-6)
