@@ -66,8 +66,8 @@ CASES = [
 
 
 def optimum() -> None:
-    print("| Data | network | loss | optimum | above, 20 epochs | 100 epochs | below, 20 epochs | 100 epochs | s, 100 epochs |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| Data | network | loss | optimum | above, 20 epochs | 100 epochs | below, 20 epochs | 100 epochs |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, network, loss, penalty, count in CASES:
         X, y = data(name)
         model, patterns = rm.Model(network, loss, penalty), rm.SamplePatterns(count, seed=0)
@@ -77,7 +77,7 @@ def optimum() -> None:
         above = [f"{(s.objective - best) / best:+.1e}" for s in (short, long)]
         below = [f"{(best - s.bound) / best:+.1e}" for s in (short, long)]
         kind = type(network.activation).__name__
-        row = [name, kind, type(loss).__name__, f"{best:.5f}", *above, *below, f"{long.time:.1f}"]
+        row = [name, kind, type(loss).__name__, f"{best:.5f}", *above, *below]
         print("| " + " | ".join(row) + " |", flush=True)
 
 

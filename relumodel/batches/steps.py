@@ -40,9 +40,10 @@ MEAN, SQUARES = 0.9, 0.99
 #: The rate after a step that is not finite, as a share of the one before.
 BACK = 0.1
 
-#: The weight of the cones and the width of the rounded loss, the first and the last, in units of the loss at zero and the targets. Both
-#: fall: what is returned is a network whose neurons have patterns of their own, and it gains as the cones let go near the end.
-RHOS, WIDTHS = (1.0, 0.03), (0.03, 0.001)
+#: The weight of the cones, with a smooth loss and with one that has a kink, and the width of the rounded loss; the first and the last, in
+#: units of the loss at zero and the targets. All fall: what is returned is a network whose neurons have patterns of their own, and it
+#: gains as the cones let go near the end, less where few samples decide.
+SMOOTH, KINKED, WIDTHS = (1.0, 0.03), (3.0, 0.3), (0.03, 0.001)
 
 #: The share of an epoch, its end, in which the objective is estimated.
 WATCHED = 0.25
@@ -77,7 +78,8 @@ class Steps:
         along = rate * self.units.share
         self.rates = (along, SIZES * rate) if isinstance(self.factors, Neurons) else (along, along)
         self.back = 1.0
-        self.rho = RHOS[0] * program.curvature
+        self.rhos = tuple(rho * program.curvature for rho in (KINKED if program.has_kink else SMOOTH))
+        self.rho = self.rhos[0]
         self.widths = tuple(w / program.curvature for w in WIDTHS) if program.has_kink else (0.0, 0.0)
         self._forget()
 
@@ -175,7 +177,7 @@ class Steps:
         xp = array_namespace(batch.X)
         first, last = self.widths
         width = first * (last / first) ** min(1.2 * done, 1.0) if last else 0.0
-        self.rho = self.program.curvature * RHOS[0] * (RHOS[1] / RHOS[0]) ** done
+        self.rho = self.rhos[0] * (self.rhos[1] / self.rhos[0]) ** done
         S = self._hidden(batch)
         if watch:
             loss = float(batch.loss.value(self.layer.network(S, batch.patterns)))
