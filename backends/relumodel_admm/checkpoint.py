@@ -77,7 +77,11 @@ class Checkpoint:
     def _own(self) -> dict[int, Path]:
         """The files of this rank, by iteration. What a write that broke off has left is removed."""
         out = {}
-        for path in self.folder.iterdir():
+        try:
+            paths = list(self.folder.iterdir())
+        except OSError as error:
+            raise FileError(f"The folder {self.folder} for checkpoints cannot be read: {error.strerror or error}.") from error
+        for path in paths:
             match = NAME.fullmatch(path.name) or UNFINISHED.fullmatch(path.name)
             if match is None or int(match[1]) != self.part:
                 continue

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -361,6 +362,9 @@ def test_bad_checkpoints(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(rm.FileError, match="for checkpoints cannot be made"):
         at_work.solved(program, checkpoint=tmp_path / "file")
+    folder = tmp_path / "gone"
+    with pytest.raises(rm.FileError, match="for checkpoints cannot be read: No such file"):
+        at_work.solved(program, checkpoint=folder, callback=lambda progress: shutil.rmtree(folder, ignore_errors=True))
     with pytest.raises(rm.BackendError, match="The interior point writes no checkpoints"):
         program.solve(backend=AdmmBackend(), method="interior point", checkpoint=tmp_path)
     assert "no option checkpoint" in program.solve(backend=AdmmBackend(), checkpoint=tmp_path, tol=0.5).message
