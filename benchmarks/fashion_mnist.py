@@ -122,24 +122,11 @@ def convex(plan: Plan, data: Images, model: rm.Model, patterns: Any, name: str, 
     """Train by batches, from nothing or from a network whose patterns are given."""
     begun = time.process_time()
     program = model.compile_batches((data.X, data.y), patterns=patterns, batch_size=plan.batch)
-    point = None if start is None else point_of(start, program)
-    solution = program.solve(epochs=plan.epochs, seed=plan.seed, warm_start=point)
+    solution = program.solve(epochs=plan.epochs, seed=plan.seed, warm_start=start)
     seconds = time.process_time() - begun
     print(solution.message)
     measured = {"objective": solution.objective, "bound": solution.bound, "violation": solution.violation, "seconds": seconds}
     record(plan, data, solution.network(), {"network": name, "method": "convex", "epochs": solution.epochs, **measured})
-
-
-def point_of(network: Any, program: Any) -> Array:
-    """A network as blocks (outputs, signs, neurons, d) of the program on its own patterns, with the same outputs and penalty."""
-    outer = network.output_weights.T  # (c, m), or (c, G)
-    hidden, signs = network.hidden_weights.T, (np.maximum(outer, 0), np.maximum(-outer, 0))
-    if isinstance(network, rm.ThreeLayerNetwork):
-        neurons = network.hidden_weights.transpose(0, 2, 1) * np.abs(network.second_weights)[:, :, None]
-        hidden = neurons.reshape(-1, neurons.shape[2])
-        signs = tuple(np.repeat(side, network.second_weights.shape[1], axis=1) for side in signs)
-    scales = np.stack([outer] if program.copies == 1 else signs, axis=1)
-    return (scales[..., None] * hidden).reshape(-1)
 
 
 def adam(

@@ -166,7 +166,8 @@ class BatchProgram:
         time_limit : seconds for the steps; measuring comes after it.
         verbose : a line on stderr.  callback : called with a `Progress` every epoch; returning True stops.  Ctrl-C stops too, and the
             best point so far is measured and returned.
-        warm_start : a solution or point of a program with as many variables; returned where nothing better was found.
+        warm_start : a solution or point of a program with as many variables, or the network (ours, or a torch module without an output bias)
+            whose `rm.PatternsOf` the program was compiled on; it is returned where nothing better was found.
         """
         from .solve import solve
 

@@ -20,9 +20,9 @@ from ..errors import InputError, InputTypeError, MissingPackageError
 from ..program.arrays import Arrays
 from ..program.tensors import Tensors
 from ..progress import progress_line
-from ..solution import Solution
 from .passes import Measured, measure, repaired, tighten
 from .solution import BatchSolution
+from .start import start_of
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def solve(
     limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
     if callback is not None and not callable(callback):
         raise InputTypeError(f"callback must be callable; got {callback!r}.")
-    start = _start(program, warm_start)
+    start = start_of(program, warm_start)
     arrays, exact = _arrays(device, dtype)
     options = Options(tol, limit)
     with _inference(arrays), np.errstate(over="ignore", invalid="ignore", divide="ignore"), progress_line(bool(verbose)) as line:
@@ -117,13 +117,6 @@ def _measured(
 def _value(candidate: tuple[Measured, str]) -> float:
     value = candidate[0].objective
     return value if math.isfinite(value) else math.inf
-
-
-def _start(program: BatchProgram, warm_start: Any) -> NDArray[np.float64] | None:
-    if warm_start is None:
-        return None
-    point = warm_start.point if isinstance(warm_start, BatchSolution | Solution) else warm_start
-    return program.few.point(point).reshape(program.shape)
 
 
 def _arrays(device: str | None, dtype: str) -> tuple[Arrays, Arrays]:
