@@ -158,7 +158,7 @@ def test_the_patterns_of_networks_that_do_not_fit():
     with pytest.raises(rm.InputError, match=r"patterns of a three-layer network; compile rm.ParallelThreeLayer"):
         rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), model.loss, model.penalty).compile(X, y, patterns=rm.PatternsOf(network))
     two_layer = rm.Network(rm.ReLU(), False, np.eye(2), np.ones(2))
-    with pytest.raises(rm.InputError, match="PatternsOf does not give patterns of three-layer sub-networks"):
+    with pytest.raises(rm.InputError, match="PatternsOf a two-layer network does not give patterns of three-layer sub-networks"):
         rm.Model(rm.ParallelThreeLayer(width=2), model.loss, model.penalty).compile(X, y, patterns=rm.PatternsOf(two_layer))
     dead = rm.ThreeLayerNetwork(False, np.ones((1, 2, 2)), -np.ones((1, 2)), np.ones(1))
     with pytest.raises(rm.InputError, match="0 on every sample"):
