@@ -2,11 +2,11 @@
 
 Preconditioned conjugate gradients, started where the last minimisation ended. A step needs one adjoint and one forward product for the
 loss alone; K'K of the other terms is a d x d matrix for all blocks. The image of the loss is kept up to date without further products,
-and steps correct their own rounding (the residual is formed anew every time). The preconditioner replaces X' diag(m_i m_j) X by its mean, a multiple of X'X, which makes the normal matrix
-A0 (x) I + A1 (x) X'X between blocks. In the basis of the eigenvectors of X'X (d x d) the copies of a block need no more but in the one
-combination that predictions read; there the pencil (A0, A1) (P x P) is diagonalised. For clean programs A0 is a multiple of I, so
-one decomposition serves for all weights; robust ones make it anew when the weights change. Small programs get the normal
-matrix itself, factorised.
+and steps correct their own rounding (the residual is formed anew every time). The preconditioner replaces X' diag(m_i m_j) X by its
+mean, a multiple of X'X, which makes the normal matrix A0 (x) I + A1 (x) X'X between blocks. The eigenvectors of X'X (d x d) diagonalise
+it in all combinations of the copies of a block but the one that predictions read; for that one the pencil (A0, A1) (P x P) is
+diagonalised too. For clean programs A0 is a multiple of I, so one decomposition serves for all weights; robust ones make it anew when
+the weights change. Small programs get the normal matrix itself, factorised.
 """
 
 from __future__ import annotations
