@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: The first rate in units of the data: SCALE over the root of the number of steps, within these limits. It falls to the share END.
 SCALE, RATES, END = 4.5, (0.02, 0.2), 1e-3
 
+#: From a start with more blocks an output than this, rates fall with their number: all move its values at once, and may lose the start.
+CROWD = 100
+
 #: The rate of the sizes s of neurons u = a s, as a share of that of a.
 SIZES = 0.3
 
@@ -75,6 +78,8 @@ class Steps:
         self.live: Array = None  # indices of the blocks that the factors are of; None for all
         self.best = Best(self._copied(), None, math.inf, 0)
         rate = min(max(SCALE / math.sqrt(epochs * program.found.totals.batches), RATES[0]), RATES[1]) * self.units.size
+        if start is not None:
+            rate *= min(1.0, CROWD / self.layer.blocks)
         along = rate * self.units.share
         self.rates = (along, SIZES * rate) if isinstance(self.factors, Neurons) else (along, along)
         self.back = 1.0

@@ -77,3 +77,17 @@ def test_other_networks_are_refused() -> None:
         deep.compile_batches((X, y), patterns=rm.SamplePatterns(three.second_weights.shape[0], seed=5)).solve(warm_start=three)
     with pytest.raises(rm.InputTypeError, match="A two-layer network is needed"):
         elsewhere.solve(warm_start=3.0)
+
+
+def test_steps_do_not_lose_a_start_of_many_blocks() -> None:
+    """At the rate of few blocks the first steps of a thousand leave it far behind."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 5))
+    y = np.abs(X[:, 0]) - np.abs(X[:, 1])
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Squared(), rm.WeightDecay(1e-2))
+    hidden = rng.standard_normal((6, 1000))
+    values = np.maximum(np.column_stack([X, np.ones(300)]) @ hidden, 0)
+    wide = rm.Network(rm.ReLU(), True, hidden, np.linalg.solve(values.T @ values + 10 * np.eye(1000), values.T @ y))
+    program = model.compile_batches((X, y), patterns=rm.PatternsOf(wide), batch_size=64)
+    solution = program.solve(epochs=3, device=None, warm_start=wide)
+    assert solution.message.startswith("the last iterate")  # and not the start
