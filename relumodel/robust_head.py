@@ -90,11 +90,17 @@ def _features(module: Any, head: Head, loader: Any, activation: Any, torch: Any)
     features: list[Any] = []
     labels: list[NDArray[Any]] = []
     passed: list[tuple[Any, Any, Any]] = []  # (layer, what enters, what leaves) in one batch
+    entered: list[Any] = []
 
-    def note(layer: Any, given: tuple[Any, ...], out: Any) -> None:
-        passed.append((layer, given[0], out))
+    def enter(layer: Any, given: tuple[Any, ...]) -> None:
+        entered.append(given[0])
 
-    hooks = [layer.register_forward_hook(note) for layer in (head.hidden, head.output)]
+    def leave(layer: Any, given: tuple[Any, ...], out: Any) -> None:
+        passed.append((layer, entered.pop(), out))
+
+    # before and after the layer's own hooks, which the new layers will not have
+    hooks = [layer.register_forward_pre_hook(enter, prepend=True) for layer in (head.hidden, head.output)]
+    hooks += [layer.register_forward_hook(leave) for layer in (head.hidden, head.output)]
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:
@@ -103,14 +109,14 @@ def _features(module: Any, head: Head, loader: Any, activation: Any, torch: Any)
                 if not isinstance(batch, tuple | list) or len(batch) != 2:
                     raise InputTypeError("The loader must give pairs (inputs, labels); a DataLoader of a TensorDataset(X, y) does.")
                 inputs = torch.as_tensor(batch[0]).to(head.hidden.weight.device)
-                module(inputs.to(head.hidden.weight.dtype) if inputs.is_floating_point() else inputs)
+                answer = module(inputs.to(head.hidden.weight.dtype) if inputs.is_floating_point() else inputs)
                 target = torch.as_tensor(batch[1])
                 if target.ndim > 1 and target.shape[1:].numel() != 1:
                     raise InputError(
                         f"robustify_head takes one label or target a sample; got targets of shape {tuple(target.shape)}."
                     )
                 labels.append(target.cpu().numpy().reshape(-1))
-                _check(passed, head, len(labels[-1]), activation, type(module).__name__)
+                _check(passed, answer, head, len(labels[-1]), activation, type(module).__name__)
                 features.append(passed[0][1])
                 passed.clear()
     finally:
@@ -123,17 +129,41 @@ def _features(module: Any, head: Head, loader: Any, activation: Any, torch: Any)
     return torch.cat(features).cpu().double().numpy(), np.concatenate(labels)
 
 
-def _check(passed: list[tuple[Any, Any, Any]], head: Head, n: int, activation: Any, name: str) -> None:
-    """One way through both layers a batch, one row a sample, and the activation between them."""
+def _check(passed: list[tuple[Any, Any, Any]], answer: Any, head: Head, n: int, activation: Any, name: str) -> None:
+    """One way through both layers a batch, one row a sample, the activation between them, and nothing else up to the answer."""
     in_order = [layer for layer, _, _ in passed] == [head.hidden, head.output]
     if not in_order or passed[0][1].shape != (n, head.hidden.in_features):
         raise InputError(f"{name} must pass every sample of a batch once through its last two Linear layers, the last one last.")
-    before, after = passed[0][2], passed[1][1]
+    (_, features, before), (_, after, scores) = passed
+    _same(
+        before,
+        _affine(head.hidden, features),
+        f"The second to last Linear layer of {name} computes something else than its weights",
+    )
     expected = before.clamp(min=0) + activation.inactive * before.clamp(max=0)
-    if float((after - expected).abs().max()) > SAME * (1 + float(expected.abs().max())):
-        raise InputError(
-            f"Between its last two Linear layers {name} computes something else than the model's activation, {activation}."
-        )
+    _same(
+        after,
+        expected,
+        f"Between its last two Linear layers {name} computes something else than the model's activation, {activation}",
+    )
+    _same(scores, _affine(head.output, after), f"The last Linear layer of {name} computes something else than its weights")
+    given = (
+        answer.reshape(scores.shape) if getattr(answer, "shape", None) is not None and answer.numel() == scores.numel() else None
+    )
+    _same(given, scores, f"After its last Linear layer {name} computes something else")
+
+
+def _affine(layer: Any, x: Any) -> Any:
+    """What the weights alone give."""
+    out = x @ layer.weight.T
+    return out if layer.bias is None else out + layer.bias
+
+
+def _same(given: Any, expected: Any, otherwise: str) -> None:
+    """An error, with the size of the difference, where two tensors differ by more than `SAME`, relative to the largest entry."""
+    difference = float("inf") if given is None else float((given - expected).abs().max())
+    if not difference <= SAME * (1 + float(expected.abs().max())):
+        raise InputError(f"{otherwise}: the values differ by up to {difference:.3g}. Its last two layers cannot stand for it.")
 
 
 def _targets(labels: NDArray[Any], model: Model, outputs: int) -> NDArray[Any]:

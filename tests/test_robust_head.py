@@ -171,3 +171,33 @@ def test_torch_is_named_when_it_is_missing(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(rm.MissingPackageError, match=r"pip install 'relumodel\[torch\]'"):
         rm.robustify_head(None, [], MODEL)
+
+
+class Halved(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+def hooked(at, before):
+    module = mlp(1, steps=1)
+    (module[at].register_forward_pre_hook if before else module[at].register_forward_hook)(
+        (lambda layer, given: (given[0] + 1,)) if before else (lambda layer, given, out: out + 1)
+    )
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (lambda: nn.Sequential(mlp(1, steps=1), nn.Sigmoid()), "After its last Linear layer Sequential computes something else"),
+        (lambda: hooked(2, True), "The second to last Linear layer of Sequential computes something else"),
+        (lambda: hooked(2, False), "The second to last Linear layer of Sequential computes something else"),
+        (lambda: hooked(5, True), "The last Linear layer of Sequential computes something else"),
+        (lambda: nn.Sequential(nn.Linear(2, 4), nn.ReLU(), Halved(4, 1)), "The last Linear layer of Sequential .* differ by up to"),
+    ],
+)
+def test_a_head_that_does_more_than_its_layers_is_refused_with_the_size_of_it(module, message):
+    X, y = data(20)
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Hinge(), rm.WeightDecay(1e-2))
+    with pytest.raises(rm.InputError, match=message):
+        rm.robustify_head(module(), [(X, y)], model, **ONE_ROUND)

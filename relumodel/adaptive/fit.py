@@ -84,8 +84,8 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     before = given.objective(model, data.X, data.y, data.weights)
     if before < found.objective:  # by rounding, or because the program was stopped early
         gap = relative_gap(before, found.bound)
-        return dataclasses.replace(found, network=given, objective=before, gap=gap)
-    return found
+        return dataclasses.replace(found, network=given, objective=before, gap=gap, start=before)
+    return dataclasses.replace(found, start=before)
 
 
 def _polished_three_layers(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: Asked) -> Fit:
@@ -98,8 +98,8 @@ def _polished_three_layers(network: Any, model: Model, data: Data, patterns: Ada
     with threads_for(data.X.size):
         found = fit_three_layer(model, data, patterns, asked, network)
     if before < found.objective:
-        return dataclasses.replace(found, network=network, objective=before, gap=relative_gap(before, found.bound))
-    return found
+        return dataclasses.replace(found, network=network, objective=before, gap=relative_gap(before, found.bound), start=before)
+    return dataclasses.replace(found, start=before)
 
 
 def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, start: Neurons | None = None) -> Fit:

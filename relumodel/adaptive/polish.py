@@ -28,9 +28,10 @@ def polish(
     """A network that is never worse than `network` on the model's objective, and a bound on every other one.
 
     network : one of ours, a torch module Linear - ReLU or LeakyReLU - Linear, or a fitted scikit-learn MLP with one hidden
-        layer. Its activation must be the model's. Output biases are carried by a constant neuron, which needs bias=True.
+        layer. Its activation must be the model's. Output biases are carried by a constant neuron, which needs bias=True. It is
+        called on X (modules in evaluation mode), and refused where it computes another function than its layers.
     patterns : how to go on from the network's own patterns; `rm.AdaptivePatterns(rounds=1)` goes no further.
-    The other arguments and the result are those of `Model.fit`.
+    The other arguments and the result are those of `Model.fit`; the result's `start` is the objective of `network`.
     """
     from .fit import polish as polished  # here, because importing relumodel should not wait for it
 

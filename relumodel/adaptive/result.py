@@ -52,6 +52,7 @@ class Fit:
         or below no neuron that was tried would lower the objective.
     program, solution : of the last improvement.  history : one `Round` each.  time : seconds.
     dual : (n,) the multiplier of the predictions that `bound` rests on, where it rests on pricing.
+    start : the objective of the network that `rm.polish` was given, its weights at their cheapest scaling; None for `Model.fit`.
     """
 
     network: Network | ThreeLayerNetwork
@@ -67,6 +68,7 @@ class Fit:
     history: list[Round]
     time: float
     dual: NDArray[np.float64] | None = None
+    start: float | None = None
 
     @property
     def rounds(self) -> int:
@@ -77,6 +79,7 @@ class Fit:
         kind = "every network has at least this" if self.bound_kind == "certified" else f"by a search from {self.starts:,} starts"
         lines = [
             ("status", self.status),
+            *([] if self.start is None else [("start", f"{self.start:.8g}, the objective of the network given")]),
             ("objective", f"{self.objective:.8g}"),
             ("bound", f"{self.bound:.8g} ({self.bound_kind}: {kind})"),
             ("gap", f"{self.gap:.2e}"),

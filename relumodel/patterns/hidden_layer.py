@@ -97,9 +97,11 @@ def hidden_layer(network: Any) -> HiddenLayer:
         gates = getattr(network, "gates", None)  # where there are gates, they make the patterns
         weights = network.hidden_weights if gates is None else gates
         return HiddenLayer(weights, bias=bool(getattr(network, "bias", False)))
+    pipeline = hasattr(network, "steps") and hasattr(network, "named_steps")
+    hint = " Its last step is pipeline[-1], which takes pipeline[:-1].transform(X): give both of these." if pipeline else ""
     raise InputTypeError(
         f"A two-layer network is needed: one of relumodel, a torch module with two Linear layers, or a fitted "
-        f"scikit-learn MLP with one hidden layer; got {type(network).__name__}."
+        f"scikit-learn MLP with one hidden layer; got {type(network).__name__}.{hint}"
     )
 
 

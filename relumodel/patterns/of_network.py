@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..perturbations import Ball
 from ..program.ranks import ALONE, Alone
 from .hidden_layer import HiddenLayer, SubNetworkLayers, hidden_layer
+from .other_libraries import is_torch, read_whole
 from .packing import distinct, pack, told_apart
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
@@ -23,16 +24,22 @@ from .witness import find_witnesses, is_strict, no_witnesses
 class PatternsOf(PatternStrategy):
     """The distinct patterns [X u_j >= 0] of a network's hidden neurons u_j, in order of first appearance.
 
-    network : one of ours, a torch module with exactly two `Linear` layers, or a fitted scikit-learn MLP with one hidden
-        layer; raises `InputTypeError` or `InputError` for anything else. Its hidden weights are copied when this is
-        declared, so later training changes nothing here, and they are what `to_dict` writes.
+    network : one of ours, a torch module of two `Linear` layers with ReLU or LeakyReLU between them, or a fitted scikit-learn MLP with one
+        hidden layer; raises `InputTypeError` or `InputError` for anything else, also where the module computes another function than
+        its layers, at random points. Its hidden weights are copied when this is declared, so later training changes nothing here, and
+        they are what `to_dict` writes.
     """
 
     network: HiddenLayer | SubNetworkLayers
 
     def __init__(self, network: Any) -> None:
         three = isinstance(network, SubNetworkLayers) or (hasattr(network, "second_weights") and not isinstance(network, type))
-        layers = SubNetworkLayers(network.hidden_weights, network.second_weights, network.bias) if three else hidden_layer(network)
+        if is_torch(network) or hasattr(network, "hidden_layer_sizes"):
+            layers: HiddenLayer | SubNetworkLayers = read_whole(network).layer
+        else:
+            layers = (
+                SubNetworkLayers(network.hidden_weights, network.second_weights, network.bias) if three else hidden_layer(network)
+            )
         object.__setattr__(self, "network", layers)
 
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:

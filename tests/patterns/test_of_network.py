@@ -75,7 +75,7 @@ def test_torch():
 
 def test_what_was_declared_does_not_follow_later_training():
     torch = pytest.importorskip("torch")
-    module = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1))
+    module = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.ReLU(), torch.nn.Linear(1, 1))
     strategy = PatternsOf(module)
     before = strategy.find(np.ones((1, 1)), False).D.copy()
     with torch.no_grad():
