@@ -1,7 +1,7 @@
 """Convex losses: what the user declares, and the mathematics every backend needs of it.
 
 A loss is one convex function phi of one number s per sample. Classification losses read the margin s = y z and are
-non-increasing; regression losses read the residual s = z - y and are even. Both are s = sigma z + tau with sigma = +-1, so
+non-increasing; regression losses read the residual s = z - y, and say whether they are even. Both are s = sigma z + tau with sigma = +-1, so
 one binding (`relumodel.program.functions.SampleLoss`) serves all of them. A new loss is one new class with these faces:
 
     value(s), slope(s)           phi and a subgradient
@@ -41,6 +41,8 @@ class Loss(Declared, abstract=True):
     reads: ClassVar[str]
     #: phi in readable mathematics, with {s} for its argument
     formula: ClassVar[str]
+    #: True where phi(-s) = phi(s), which a worst case over a perturbation needs of losses of residuals; checked when one is asked for
+    even: ClassVar[bool] = False
     #: True where exp(-phi(y f(x))) is the probability that a network f gives to the label y
     likelihood: ClassVar[bool] = False
 
@@ -86,7 +88,7 @@ class MarginLoss(Loss, abstract=True):
 
 @dataclass(frozen=True)
 class ResidualLoss(Loss, abstract=True):
-    """An even loss of the residual f(x) - y."""
+    """A loss of the residual f(x) - y. Declare `even = True` where phi(-s) = phi(s): perturbations need that."""
 
     reads: ClassVar[str] = "residual"
 
@@ -96,6 +98,7 @@ class Squared(ResidualLoss):
     """Half the squared residual, 1/2 (f(x) - y)^2."""
 
     formula: ClassVar[str] = "1/2 ({s})^2"
+    even: ClassVar[bool] = True
 
     def value(self, s: Any) -> Any:
         return 0.5 * s * s
@@ -125,6 +128,7 @@ class Absolute(ResidualLoss):
     """The absolute residual |f(x) - y|."""
 
     formula: ClassVar[str] = "|{s}|"
+    even: ClassVar[bool] = True
 
     def value(self, s: Any) -> Any:
         return abs(s)
@@ -156,6 +160,7 @@ class Huber(ResidualLoss):
 
     delta: float
     formula: ClassVar[str] = "huber({s})"
+    even: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .declared import Declared
 from .errors import InputError, InputTypeError
+from .faces.one_sided import refuse_two_sided
 from .losses import Loss
 from .networks import DeclaredNetwork
 from .penalties import Penalty
@@ -42,6 +43,8 @@ class Model(Declared):
         if self.perturbation is not None:
             _instance(self.perturbation, Perturbation, "perturbation", "rm.LInf(0.05), rm.L2(0.1), rm.L1(0.1) or None")
         self.network.refuse(self.penalty, self.perturbation)
+        if self.perturbation is not None:
+            refuse_two_sided(self.loss)
         if self.loss.reads == "classes" and self.perturbation is not None:
             raise InputError(
                 f"{type(self.loss).__name__} is trained without a perturbation; got {self.perturbation!r}. Train without one, and see what the "

@@ -17,6 +17,7 @@ from ..certify.crossing_bound import crossing_bound
 from ..certify.neurons import Neurons
 from ..certify.relaxation import relaxed_bound
 from ..data import Data
+from ..faces.one_sided import refuse_two_sided
 from ..perturbations import Ball
 from .training import Training
 
@@ -36,6 +37,7 @@ class RobustTraining:
 
     @classmethod
     def of(cls, model: Model, data: Data, ball: Ball) -> RobustTraining:
+        refuse_two_sided(model.loss)
         return cls(Training.of(model, data), data.y, ball)
 
     @property

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data import with_bias
+from ..faces.one_sided import refuse_two_sided
 from ..losses import Loss
 from ..perturbations import Ball
 from .crossing_bound import LowerBound
@@ -68,6 +69,7 @@ def worst_losses(neurons: Neurons, loss: Loss, X: Matrix, y: Matrix, ball: Ball,
 
 def _sides(neurons: Neurons, loss: Loss, A: Matrix, y: Matrix, ball: Ball) -> list[tuple[Matrix, LowerBound]]:
     """The signs s for which a low s f is bad, and the bounds on it: a residual is worst where f is lowest or where - f is."""
+    refuse_two_sided(loss)
     signs = [y] if loss.reads == "margin" else [np.ones(len(A)), -np.ones(len(A))]
     return [(s, relaxed_bound(neurons, A, s, ball)) for s in signs]
 

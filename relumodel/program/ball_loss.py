@@ -21,6 +21,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from ..faces.one_sided import refuse_two_sided
 from ..losses import positive
 from .functions import Function, SampleLoss
 from .rows import NONNEGATIVE, SEMIDEFINITE, ConicRows, Rows, diagonal, empty
@@ -32,6 +33,7 @@ Vector = NDArray[np.float64]
 
 def sides(loss: Any, y: Vector) -> tuple[NDArray[np.intp], Vector]:
     """The samples k(i) and signs s_i of the quadratics that a loss needs."""
+    refuse_two_sided(loss)
     every = np.arange(len(y))
     if loss.reads == "margin":
         return every, y
@@ -58,6 +60,9 @@ class BallLoss(Function):
     samples: NDArray[np.intp]
     signs: Vector
     p: int
+
+    def __post_init__(self) -> None:
+        refuse_two_sided(self.clean.loss)
 
     @property
     def _margin(self) -> bool:

@@ -27,6 +27,7 @@ import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from ..faces.one_sided import refuse_two_sided
 from ..losses import positive
 from ..perturbations import Ball
 from .functions import Function, SampleLoss
@@ -141,6 +142,9 @@ class CrossingLoss(Function):
     samples: tuple[NDArray[np.intp], NDArray[np.intp]]
     P: int
     slope: float
+
+    def __post_init__(self) -> None:
+        refuse_two_sided(self.clean.loss)
 
     def split(self, z: Any) -> list[tuple[Any, Any, Any]]:
         """(z, Q, R) for s = +1 and s = -1."""

@@ -19,6 +19,7 @@ import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from ..faces.one_sided import refuse_two_sided
 from ..losses import positive
 from ..perturbations import Ball
 from .functions import Function, SampleLoss
@@ -35,6 +36,9 @@ class RobustLoss(Function):
     clean: SampleLoss
     ball: Ball
     group: NDArray[np.intp]
+
+    def __post_init__(self) -> None:
+        refuse_two_sided(self.clean.loss)
 
     @cached_property
     def groups(self) -> int:

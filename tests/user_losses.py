@@ -1,0 +1,128 @@
+"""Losses and penalties as users write them, outside of relumodel: right ones, and ones that lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from array_api_compat import array_namespace
+
+import relumodel as rm
+from relumodel.losses import ResidualLoss
+from relumodel.penalties import Penalty
+from relumodel.program.functions import Norm
+from relumodel.program.rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
+
+
+@dataclass(frozen=True)
+class Pinball(ResidualLoss):
+    """The quantile loss max(-q s, (1 - q) s) of s = f(x) - y: even at q = 1/2 only."""
+
+    q: float = 0.1
+    formula: ClassVar[str] = "pinball({s})"
+
+    def value(self, s):
+        return array_namespace(s).maximum(-self.q * s, (1 - self.q) * s)
+
+    def slope(self, s):
+        return array_namespace(s).where(s < 0, -self.q + 0 * s, 1 - self.q + 0 * s)
+
+    def prox(self, s, t):
+        high, low = s - t * (1 - self.q), s + t * self.q
+        return array_namespace(s).where(high > 0, high, array_namespace(s).where(low < 0, low, 0 * s))
+
+    def conjugate(self, m):
+        return 0 * m
+
+    def clip(self, m):
+        return array_namespace(m).clip(m, -self.q, 1 - self.q)
+
+    def conjugate_slopes(self, m):
+        return 0 * m, 0 * m
+
+    def rows(self, weights):
+        n = len(weights)
+        below, on_s = -diagonal(np.ones(n)), -self.q * diagonal(np.ones(n))
+        pieces = (
+            Rows(NONNEGATIVE, [n], on_s, below, np.zeros(n)),
+            Rows(NONNEGATIVE, [n], (1 - self.q) * diagonal(np.ones(n)), below, np.zeros(n)),
+        )
+        return ConicRows(weights, np.zeros(n), pieces)
+
+
+@dataclass(frozen=True)
+class EvenPinball(Pinball):
+    """Declares what it is not, unless q = 1/2."""
+
+    even: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticNorm(Norm):
+    """beta sum_b ( |u_b|_2 + |u_b|_1 ): a norm, whose dual norm is neither of the two built in."""
+
+    def value(self, z):
+        U = array_namespace(z).reshape(z, (-1, self.size))
+        return self.beta * (np.linalg.norm(U, axis=1).sum() + abs(U).sum())
+
+    def prox(self, z, t):
+        U = np.reshape(z, (-1, self.size))
+        U = np.sign(U) * np.maximum(np.abs(U) - t * self.beta, 0.0)
+        sizes = np.linalg.norm(U, axis=1, keepdims=True)
+        return (U * np.maximum(sizes - t * self.beta, 0.0) / np.where(sizes > 0, sizes, 1.0)).reshape(-1)
+
+    def block_gauges(self, q):
+        """The least s with |soft(q, s)|_2 <= s: by bisection from above, to the last digit."""
+        A = np.abs(np.reshape(q, (-1, self.size)))
+        low, high = np.zeros(len(A)), A.max(axis=1)
+        for _ in range(80):
+            middle = 0.5 * (low + high)
+            inside = np.linalg.norm(np.maximum(A - middle[:, None], 0.0), axis=1) <= middle
+            low, high = np.where(inside, low, middle), np.where(inside, middle, high)
+        return high
+
+    def project_dual(self, q):
+        gauges = np.maximum(self.block_gauges(q) / self.beta, 1.0)
+        return (np.reshape(q, (-1, self.size)) / gauges[:, None]).reshape(-1)
+
+    def rows(self, m):
+        two, one = rm.WeightDecay(self.beta).function(self.size).rows(m), rm.PathNorm(self.beta).function(self.size).rows(m)
+        k, j = len(two.cost), len(one.cost)
+        pieces = [Rows(p.kind, p.sizes, p.on_z, _beside(p.on_t, 0, j), p.b) for p in two.pieces]
+        pieces += [Rows(p.kind, p.sizes, p.on_z, _beside(p.on_t, k, 0), p.b) for p in one.pieces]
+        return ConicRows(np.concatenate([two.cost, one.cost]), np.zeros(k + j), tuple(pieces))
+
+
+def _beside(on_t, left, right):
+    from scipy import sparse
+
+    rows = on_t.shape[0]
+    return sparse.hstack([empty(rows, left), on_t, empty(rows, right)], format="csr")
+
+
+@dataclass(frozen=True)
+class Elastic(Penalty):
+    """beta sum_j (|u_j|_2 + |u_j|_1) |a_j|."""
+
+    formula: ClassVar[str] = "{beta} sum_j (|u_j|_2 + |u_j|_1) |a_j|"
+    formula_three_layer: ClassVar[str] = formula
+    norm: ClassVar[str] = "elastic"
+
+    def function(self, size):
+        return ElasticNorm(self.beta, size)
+
+    def of_network(self, hidden, output):
+        sizes = np.abs(output) if np.ndim(output) == 1 else np.abs(output).sum(axis=1)
+        return self.beta * float(self.norms(hidden.T) @ sizes)
+
+    def norms(self, blocks):
+        return np.linalg.norm(blocks, axis=1) + np.abs(blocks).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class HeavierHuber(rm.Huber):
+    """Another value, with the conjugate it inherits: the bound it proves is one of another loss."""
+
+    def value(self, s):
+        return 0.5 * super().value(s)
