@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis.extra.numpy import arrays
 
 import relumodel as rm
+from pairwise import pairwise
 
-LOSSES = [
-    make(reduction=reduction)
-    for make in (rm.Squared, rm.Absolute, lambda **k: rm.Huber(0.7, **k), rm.Hinge, rm.SquaredHinge, rm.Logistic)
-    for reduction in ("mean", "sum")
-]
+MAKE_LOSS = [rm.Squared, rm.Absolute, partial(rm.Huber, 0.7), rm.Hinge, rm.SquaredHinge, rm.Logistic]
+REDUCTIONS = ["mean", "sum"]
+LOSSES = [make(reduction=reduction) for make in MAKE_LOSS for reduction in REDUCTIONS]
 PENALTIES = [rm.WeightDecay(0.05), rm.PathNorm(0.05)]
-NETWORKS = [rm.TwoLayer(a, b) for a in (rm.ReLU(), rm.LeakyReLU(0.2), rm.GatedReLU()) for b in (False, True)]
+ACTIVATIONS = [rm.ReLU(), rm.LeakyReLU(0.2), rm.GatedReLU()]
+NETWORKS = [rm.TwoLayer(a, b) for a in ACTIVATIONS for b in (False, True)]
+#: all of them, to draw from
 MODELS = [rm.Model(*parts) for parts in itertools.product(NETWORKS, LOSSES, PENALTIES)]
+#: few that hold every pair of declarations, to run through
+COVERING = [
+    rm.Model(rm.TwoLayer(activation, bias), make(reduction=reduction), penalty)
+    for make, activation, bias, reduction, penalty in pairwise(MAKE_LOSS, ACTIVATIONS, [False, True], REDUCTIONS, PENALTIES)
+]
 #: every loss with every penalty, on the network that needs most
 LOSS_AND_PENALTY = [m for m in MODELS if m.network == rm.TwoLayer(rm.LeakyReLU(0.2), True)]
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from data_strategies import MODELS, label
+from data_strategies import COVERING, MODELS, label
 
 
-@pytest.mark.parametrize("model", MODELS, ids=label)
+@pytest.mark.parametrize("model", COVERING, ids=label)
 def test_json_round_trip(model):
     again = rm.Model.from_dict(json.loads(json.dumps(model.to_dict())))
     assert again == model

@@ -1,4 +1,5 @@
 import signal
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import relumodel as rm
-from data_strategies import LOSS_AND_PENALTY, MODELS, example, label, problems
+from data_strategies import LOSS_AND_PENALTY, MAKE_LOSS, MODELS, PENALTIES, REDUCTIONS, example, label, problems
+from pairwise import pairwise
 from relumodel import backend as registry
 from relumodel.solution import STATUSES
 from relumodel.solve import choose
@@ -46,11 +48,13 @@ def test_degenerate_data(problem):
     assert network.predict(X).shape == (len(X),)
 
 
-@pytest.mark.parametrize("model", LOSS_AND_PENALTY[::3], ids=label)
-@pytest.mark.parametrize("scale", [1e-8, 1e-4, 1e4, 1e8])
-@pytest.mark.parametrize("columns", ["all", "one"])
-def test_features_of_any_scale(model, scale, columns):
+@pytest.mark.parametrize(
+    ("scale", "make", "reduction", "penalty", "columns"),
+    pairwise([1e-8, 1e-4, 1e4, 1e8], MAKE_LOSS, REDUCTIONS, PENALTIES, ["all", "one"]),
+)
+def test_features_of_any_scale(scale, make, reduction, penalty, columns):
     """A feasible point, a valid bound and an honest status always; a small gap too."""
+    model = rm.Model(rm.TwoLayer(rm.LeakyReLU(0.2), True), make(reduction=reduction), penalty)
     X, y = example(model)
     factors = np.full(2, scale) if columns == "all" else np.array([1.0, scale])
     solution = check(model.compile(X * factors, y, patterns=rm.EnumeratePatterns()).solve())
@@ -130,18 +134,25 @@ DUALS = {
 }
 
 
-@pytest.mark.parametrize("x", POINTS)
-@pytest.mark.parametrize("accepts", [rm.ConicForm, rm.Program])
-@pytest.mark.parametrize("model", [LOSS_AND_PENALTY[0], LOSS_AND_PENALTY[7], LOSS_AND_PENALTY[-1]], ids=label)
-def test_no_lie_is_believed(model, accepts, x):
-    """Every point with every dual, all of them called solved: feasible, valid bound, honest status."""
+@cache
+def solved(accepts, model):
+    """A small program, its solution, and a backend that lies about it."""
     program = compiled(model, rm.SamplePatterns(3), n=5)
-    best, backend = program.solve(), Lying(accepts)
-    for backend.x, backend.dual in [(POINTS[x], dual) for dual in DUALS.values()]:
-        solution = check(program.solve(backend=backend))
-        assert solution.bound <= best.objective * (1 + 1e-9)
-        assert best.bound <= solution.objective * (1 + 1e-9)
-        assert solution.status in ("optimal", "tolerance not reached")
+    return program, program.solve(), Lying(accepts)
+
+
+@pytest.mark.parametrize(
+    ("x", "dual", "accepts", "model"),
+    pairwise(POINTS, DUALS, [rm.ConicForm, rm.Program], [LOSS_AND_PENALTY[0], LOSS_AND_PENALTY[7], LOSS_AND_PENALTY[-1]]),
+)
+def test_no_lie_is_believed(x, dual, accepts, model):
+    """Every point with every dual, all of them called solved: feasible, valid bound, honest status."""
+    program, best, backend = solved(accepts, model)
+    backend.x, backend.dual = POINTS[x], DUALS[dual]
+    solution = check(program.solve(backend=backend))
+    assert solution.bound <= best.objective * (1 + 1e-9)
+    assert best.bound <= solution.objective * (1 + 1e-9)
+    assert solution.status in ("optimal", "tolerance not reached")
 
 
 @pytest.mark.parametrize("raw", registry.RAW_STATUSES)

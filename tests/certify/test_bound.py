@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import relumodel as rm
-from data_strategies import LOSS_AND_PENALTY, MODELS, example, label, problems
+from data_strategies import COVERING, LOSS_AND_PENALTY, MODELS, example, label, problems
 from reference import optimum
 from relumodel.certify import certify, relative_gap
 from relumodel.certify.bound import gradients
@@ -133,7 +133,7 @@ def test_by_hand():
     np.testing.assert_allclose(dual.multipliers["loss"], [-0.5], rtol=1e-12)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=label)
+@pytest.mark.parametrize("model", COVERING, ids=label)
 def test_the_solvers_multipliers_arrive_with_the_right_signs(model):
     """The conic dual, composed term by term, is nearly stationary and nearly in every domain before any repair."""
     X, y = example(model)

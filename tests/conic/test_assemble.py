@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import relumodel as rm
-from data_strategies import MODELS, example, label, problems
+from data_strategies import COVERING, MODELS, example, label, problems
 from reference import minimum_over_cones
 from relumodel.conic.assemble import assemble
 
@@ -57,7 +57,7 @@ def test_as_a_naive_dense_assembly(problem):
     assert form.names[: program.n_variables] == tuple(name for v in program.variables for name in v.names())
 
 
-@pytest.mark.parametrize("model", MODELS, ids=label)
+@pytest.mark.parametrize("model", COVERING, ids=label)
 def test_a_fixed_point_costs_what_the_program_says(model):
     """With the program's variables fixed at a feasible point, the least the auxiliaries can cost is the objective."""
     X, y = example(model, n=5)

@@ -1,6 +1,5 @@
 """The robust programs against CVXPY models written down independently, and what must hold between programs."""
 
-import itertools
 import os
 import re
 import resource
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 import relumodel as rm
 from data_strategies import example, matrices, targets
+from pairwise import pairwise
 from robust_reference import crossing_optimum, strict_optimum
 
 LOSSES = [rm.Hinge(), rm.SquaredHinge(), rm.Logistic(), rm.Squared(), rm.Absolute(), rm.Huber(0.3)]
@@ -38,7 +38,7 @@ def solved(model, X, y, patterns, tol=1e-7):
     return solution
 
 
-@pytest.mark.parametrize(("activation", "perturbation", "loss"), list(itertools.product(ACTIVATIONS, SETS, LOSSES)), ids=name)
+@pytest.mark.parametrize(("activation", "perturbation", "loss"), pairwise(ACTIVATIONS, SETS, LOSSES), ids=name)
 def test_strict_program_agrees_with_cvxpy(activation, perturbation, loss):
     model = model_of(activation, loss, perturbation)
     X, y = example(model, n=5)
@@ -48,7 +48,7 @@ def test_strict_program_agrees_with_cvxpy(activation, perturbation, loss):
     assert solution.objective == pytest.approx(strict_optimum(model, X, y, D), rel=1e-6, abs=1e-8)
 
 
-@pytest.mark.parametrize(("activation", "perturbation", "loss"), list(itertools.product(ACTIVATIONS[:2], SETS, LOSSES)), ids=name)
+@pytest.mark.parametrize(("activation", "perturbation", "loss"), pairwise(ACTIVATIONS[:2], SETS, LOSSES), ids=name)
 def test_crossing_program_agrees_with_cvxpy(activation, perturbation, loss):
     model = model_of(activation, loss, perturbation, robust="crossing")
     X, y = example(model, n=5)
@@ -73,7 +73,7 @@ def test_with_the_path_norm_and_without_a_bias(robust, loss):
     assert "second-order" not in solution.program.kinds  # an LP, which plain MPS can hold
 
 
-@pytest.mark.parametrize(("perturbation", "loss"), list(itertools.product(SETS, LOSSES)), ids=name)
+@pytest.mark.parametrize(("perturbation", "loss"), pairwise(SETS, LOSSES), ids=name)
 def test_order_of_the_programs(perturbation, loss):
     """On the same patterns  clean <= crossing and strict,  crossing <= strict,  and a larger set costs more."""
     clean = model_of(loss=loss)

@@ -5,13 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import relumodel as rm
-from data_strategies import MODELS, NETWORKS, example, label, problems, targets
+from data_strategies import COVERING, MODELS, NETWORKS, example, label, problems, targets
 from reference import optimum
 
 SELF_GATED = [m for m in MODELS if m.network.activation.self_gated]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=label)
+@pytest.mark.parametrize("model", COVERING, ids=label)
 def test_the_optimum_is_that_of_the_program_written_in_cvxpy(model):
     X, y = example(model)
     program = model.compile(X, y, patterns=rm.SamplePatterns(4, seed=3))

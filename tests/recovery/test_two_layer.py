@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import relumodel as rm
-from data_strategies import LOSS_AND_PENALTY, MODELS, example, label, problems
+from data_strategies import COVERING, LOSS_AND_PENALTY, example, label, problems
 
 
 def random_point(program, seed):
@@ -15,7 +15,7 @@ def random_point(program, seed):
     return (blocks * rng.choice([0, 1e-4, 1, 30], (len(blocks), 1))).reshape(-1)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=label)
+@pytest.mark.parametrize("model", COVERING, ids=label)
 def test_the_network_of_a_feasible_point_costs_what_the_program_says(model):
     """The identity everything rests on, for every loss, reduction, penalty, activation and bias."""
     X, y = example(model)
@@ -55,7 +55,7 @@ def test_given_patterns_without_interior_are_repaired_to_rounding(problem):
     assert objective == pytest.approx(program.objective(x), rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("model", MODELS[::7], ids=label)
+@pytest.mark.parametrize("model", COVERING, ids=label)
 def test_a_feasible_point_is_not_made_worse(model):
     X, y = example(model)
     program = model.compile(X, y, patterns=rm.EnumeratePatterns())
