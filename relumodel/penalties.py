@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .declared import Declared, number
+from .errors import InputError
 from .program.functions import GroupNorm, L1Norm
 
 Matrix = NDArray[np.float64]
@@ -130,6 +131,22 @@ class PathNorm(Penalty):
     def pull(self, z: Matrix, gradient: Matrix) -> Matrix:
         g, h = np.split(z, 2, axis=1)
         return np.hstack([gradient * g, -gradient * h])
+
+
+def known_norm(penalty: Penalty, who: str) -> str:
+    """ "l2" or "l1" where beta times that norm is what a penalty is on blocks, else an `InputError` that says `who` needs it.
+
+    It is read off the function on blocks, which is what programs minimise, not off the word `Penalty.norm`.
+    """
+    function = penalty.function(1)
+    known = {GroupNorm: "l2", L1Norm: "l1"}.get(type(function))
+    if known is None or function.beta != penalty.beta:
+        raise InputError(
+            f"{who} knows the dual norm of two penalties, rm.WeightDecay (beta |v|_2 on blocks) and rm.PathNorm (beta |v|_1); "
+            f"{type(penalty).__name__} is {function!r} on blocks. Solve a program: model.compile(X, y, patterns=...).solve(), whose bound asks "
+            "the penalty itself."
+        )
+    return known
 
 
 def magnitudes(output: Matrix) -> Matrix:

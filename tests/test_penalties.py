@@ -1,9 +1,12 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 import relumodel as rm
+from relumodel.certify import training_bound
+from user_losses import Elastic
 
 every_penalty = pytest.mark.parametrize("penalty", [rm.WeightDecay(0.5), rm.PathNorm(0.5)], ids=str)
 
@@ -64,3 +67,42 @@ def test_gradients_are_pulled_back(penalty) -> None:
     towards, direction, step = rng.standard_normal((4, 3)), rng.standard_normal(z.shape), 1e-6
     change = (towards * (penalty.fold(z + step * direction) - penalty.fold(z - step * direction))).sum() / (2 * step)
     assert np.isclose((penalty.pull(z, towards) * direction).sum(), change)
+
+
+ELASTIC = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Squared(), Elastic(1e-2))
+
+
+class Twice(rm.WeightDecay):
+    """A 2-norm, but not of the strength it says."""
+
+    def function(self, size):
+        return rm.WeightDecay(2 * self.beta).function(size)
+
+
+@pytest.mark.parametrize("penalty", [Elastic(1e-2), Twice(1e-2)], ids=lambda p: type(p).__name__)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model, X, y: training_bound(model, X, y, y),
+        lambda model, X, y: model.fit(X, y),
+        lambda model, X, y: model.fit(X, y, patterns=rm.SamplePatterns(10, seed=0)),
+        lambda model, X, y: model.compile_batches((X, y), rm.SamplePatterns(10, seed=0)),
+        lambda model, X, y: rm.polish(rm.Network(rm.ReLU(), True, np.ones((3, 1)), np.ones(1)), model, X, y),
+    ],
+    ids=["training bound", "fit", "fit on patterns", "batches", "polish"],
+)
+def test_what_knows_two_norms_refuses_others(ask, penalty):
+    """Once a "bound" of 0.213 for a user's elastic norm, where a network costs 0.036: it was taken for the 2-norm."""
+    X = np.random.default_rng(0).standard_normal((12, 2))
+    with pytest.raises(rm.InputError, match=r"knows the dual norm of two penalties, .* on blocks"):
+        ask(dataclasses.replace(ELASTIC, penalty=penalty), X, X[:, 0])
+
+
+@pytest.mark.parametrize("backend", ["clarabel", "admm"])
+def test_programs_take_a_norm_of_a_users(backend):
+    """The bound asks the penalty's own dual gauge, so it holds."""
+    X = np.random.default_rng(0).standard_normal((12, 2))
+    solution = ELASTIC.compile(X, X[:, 0], rm.SamplePatterns(5, seed=0)).solve(backend=backend)
+    assert solution.status == "optimal"
+    assert solution.bound <= solution.objective
+    assert solution.network().objective(ELASTIC, X, X[:, 0]) == pytest.approx(solution.objective)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.global_bound import global_bound
+from ..penalties import known_norm
 from .price import by_output, prices, search
 from .training import Training
 
@@ -58,7 +59,7 @@ class Dual:
                 training.X,
                 q,
                 training.slope,
-                training.penalty.norm,
+                known_norm(training.penalty, "Pricing"),
                 time_limit=max(ends - time.perf_counter(), 1e-3),
                 target=highest,
                 beyond=False,

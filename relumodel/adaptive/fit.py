@@ -23,6 +23,7 @@ from ..networks import ParallelThreeLayer, TwoLayer
 from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.of_network import PatternsOf
 from ..patterns.pattern_set import PatternStrategy
+from ..penalties import known_norm
 from ..recovery.three_layer_network import ThreeLayerNetwork
 from ..solution import Solution
 from ..solve import refuse_of_one_program
@@ -71,6 +72,7 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     """See `rm.polish`."""
     if not isinstance(patterns, AdaptivePatterns):
         raise InputTypeError(f"polish goes on with rm.AdaptivePatterns(...) from the network's own patterns; got {patterns!r}.")
+    known_norm(model.penalty, "rm.polish")
     asked = _asked(patterns, *how)
     data = read(X, y, model.loss, sample_weight)
     refuse_perturbed(model, data)
@@ -104,6 +106,7 @@ def _polished_three_layers(network: Any, model: Model, data: Data, patterns: Ada
 
 def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, start: Neurons | None = None) -> Fit:
     """The adaptive loop, from the neurons `start` if there are any."""
+    known_norm(model.penalty, "AdaptivePatterns")
     if isinstance(model.network, ParallelThreeLayer):
         return fit_three_layer(model, data, strategy, asked, None)
     if not isinstance(model.network, TwoLayer):
@@ -135,6 +138,8 @@ def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, st
 
 def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: Asked) -> Fit:
     """Compile and solve on patterns that do not adapt; the bound is the program's where it is exact, else by pricing."""
+    if patterns is not None and model.network.layers == 2 and model.network.activation.self_gated:
+        known_norm(model.penalty, "Pricing other patterns, which is what makes a fit's bound,")
     program = lower(model.network, model, data, patterns)
     solution = program.solve(time_limit=asked.left(), **asked.options)
     network = solution.network()

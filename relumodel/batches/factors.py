@@ -13,8 +13,7 @@ from typing import Any, Protocol
 
 from array_api_compat import array_namespace
 
-from ..penalties import Penalty
-from ..program.functions import L1Norm
+from ..penalties import Penalty, known_norm
 
 Array = Any
 
@@ -79,7 +78,7 @@ def factored(U: Array, penalty: Penalty, least: float) -> Neurons | Sides:
     """The cheapest factors of blocks U, none of them smaller than `least`, so that no block is dead: a block of zeros stands for one of
     size least^2 along the direction that it is given in U times any positive number."""
     xp = array_namespace(U)
-    if isinstance(penalty.function(int(U.shape[-1])), L1Norm):
+    if known_norm(penalty, "Training by batches") == "l1":
         return Sides(*(xp.sqrt(2 * xp.clip(sign * U, min=0.0) + least**2) for sign in (1, -1)))
     s = xp.sqrt(xp.sqrt(xp.sum(U * U, axis=-1)))
     return Neurons(U / s[..., None], s)

@@ -15,6 +15,7 @@ from ..errors import InputError, InputTypeError
 from ..lowering import rebuild
 from ..networks import Activation, ParallelThreeLayer, RandomFeatures, TwoLayer
 from ..patterns.pattern_set import PatternSet, PatternStrategy
+from ..penalties import known_norm
 from ..program.arrays import Arrays
 from ..program.class_loss import bound
 from ..program.program import Guarantee, Program
@@ -223,6 +224,7 @@ def _refuse(model: Model, patterns: Any) -> None:
             "Batches train rm.TwoLayer with rm.ReLU, rm.LeakyReLU or rm.GatedReLU, and rm.ParallelThreeLayer; for "
             f"{network!r} use model.compile(X, y) on data in memory."
         )
+    known_norm(model.penalty, "Training by batches")
     if model.perturbation is not None:
         raise InputError(
             f"Batches train without a perturbation; got {model.perturbation!r}. Use model.compile(X, y) on data in memory, or train without "

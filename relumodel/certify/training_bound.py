@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data import read, with_bias
 from ..errors import InputError
-from ..penalties import PathNorm
+from ..penalties import known_norm
 from ..program.functions import SampleLoss
 from .global_bound import global_bound
 from .pricing import Price, largest_price
@@ -40,6 +40,7 @@ def training_bound(model: Model, X: Any, y: Any, nu: Any, *, time_limit: float |
         raise InputError(f"training_bound is about two-layer networks; the model's network is {model.network}.")
     if not model.network.activation.self_gated:
         raise InputError("A gated network's program is exact: solution.bound is the bound on its training problem already.")
+    norm = known_norm(model.penalty, "training_bound")
     data = read(X, y, model.loss)
     if data.outputs > 1 or data.classes is not None:
         raise InputError("training_bound is about one output; model.fit(X, y) has a bound for several, and proves it where it can.")
@@ -48,7 +49,6 @@ def training_bound(model: Model, X: Any, y: Any, nu: Any, *, time_limit: float |
     if nu.shape != (len(data.y),) or not np.isfinite(nu).all():
         raise InputError(f"nu must hold one finite number a sample, shape ({len(data.y)},); got shape {nu.shape}.")
     q, beta = loss.project_dual(-nu), model.penalty.beta
-    norm = "l1" if isinstance(model.penalty, PathNorm) else "l2"
     features = with_bias(data.X, model.network.bias)
     target = (1 + ROOM) * beta
     price = largest_price(features, q, model.network.activation.inactive, norm, time_limit=time_limit, target=target)
