@@ -9,14 +9,12 @@ result = model.fit(X, y)  # patterns that adapt, and a bound on every other netw
 """
 
 from . import attacks
-from .adaptive.polish import polish
+from .api import Model, Program, load_program, path, polish, refine
 from .backend import Options, Progress, RawSolution, backends, register
 from .class_losses import MultiMargin, SoftmaxCrossEntropy
 from .conic.form import Cone, ConicForm
-from .conic.sidecar import load_program
 from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RankError, RelumodelError
 from .losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
-from .model import Model
 from .networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
 from .patterns import (
     AdaptivePatterns,
@@ -30,13 +28,11 @@ from .patterns import (
 )
 from .penalties import PathNorm, WeightDecay
 from .perturbations import L1, L2, LInf
-from .program.program import Guarantee, Program
+from .program.program import Guarantee
 from .recovery.network import Network, load
 from .recovery.three_layer_network import ThreeLayerNetwork
-from .refine import refine
 from .robust_head import robustify_head
 from .solution import Solution
-from .solve import path
 
 __version__ = "0.1.0"
 

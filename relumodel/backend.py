@@ -247,7 +247,7 @@ def check_protocol(backend: Any) -> None:
         )
     if not isinstance(backend.name, str) or not backend.name:
         raise InputTypeError(f"The name of a backend is a non-empty string; {type(backend).__name__} has {backend.name!r}.")
-    if backend.accepts not in (ConicForm, Program):
+    if backend.accepts is not ConicForm and not (isinstance(backend.accepts, type) and issubclass(backend.accepts, Program)):
         raise InputTypeError(f"Backend {backend.name!r} must accept rm.ConicForm or rm.Program; got {backend.accepts!r}.")
     unknown = sorted(set(backend.supports) - set(CAPABILITIES))
     if unknown:

@@ -1,9 +1,9 @@
-"""The declared training problem: network, loss, penalty. Data enters at `compile`."""
+"""The declared training problem: network, loss, penalty. What is done with it and data is in relumodel.api."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .declared import Declared
 from .errors import InputError, InputTypeError
@@ -12,12 +12,6 @@ from .losses import Loss
 from .networks import DeclaredNetwork
 from .penalties import Penalty
 from .perturbations import Perturbation
-from .program.ranks import ALONE
-
-if TYPE_CHECKING:
-    from .adaptive.result import Fit
-    from .batches.program import BatchProgram
-    from .program.program import Program
 
 
 @dataclass(frozen=True)
@@ -52,73 +46,6 @@ class Model(Declared):
             )
         if self.robust not in ("strict", "crossing"):
             raise InputError(f"robust must be 'strict' or 'crossing'; got {self.robust!r}.")
-
-    def compile(self, X: Any, y: Any, patterns: Any = None, sample_weight: Any = None, group: Any = ALONE) -> Program:
-        """The convex program of this model on data.
-
-        X : (n, d) numbers, arrays or frames.
-        y : (n,) targets: numbers, -1/+1 for losses of margins, whole numbers for losses of classes; or (n, c) for a network with c outputs,
-            whose losses add up.
-        patterns : where activation patterns come from, e.g. `rm.SamplePatterns(50, seed=0)` or `rm.EnumeratePatterns()`.
-        sample_weight : (n,) numbers >= 0. Whole weights count a sample so many times: a "mean" is the weighted one, a "sum" the
-            weighted sum. Samples of weight 0 are left out: the program has no rows for them.
-        group : a torch.distributed process group, e.g. `dist.group.WORLD`, where every process of it runs this on rows of its own: X, y and
-            sample_weight are the rows here, the program is about all, and its methods are called on all ranks (docs/many_machines.md).
-        Raises `InputError` / `InputTypeError` before any work when something is off.
-        Source: Pilanci & Ergen 2020; Bai et al. 2022/2023, eq. 2.2.
-        """
-        from .data import read
-        from .lowering import lower
-        from .lowering.shards import lower_shards
-
-        if group is not ALONE:
-            return lower_shards(self, X, y, patterns, sample_weight, group)
-        return lower(self.network, self, read(X, y, self.loss, sample_weight), patterns)
-
-    def compile_batches(self, data: Any, patterns: Any = None, batch_size: int = 1024) -> BatchProgram:
-        """The convex program of this model on data beyond memory, read a batch at a time and never whole.
-
-        data : a pair (X, y) or triple (X, y, sample_weight) of arrays that can be sliced, `numpy.memmap` for example; a torch DataLoader or
-            another iterable of batches that can be gone through again; or a callable that returns a new iterator over them. Batches are
-            (X, y) or (X, y, sample_weight). X : (n, d), or (n, ...), whose other axes are made one in C order. Every pass must give the
-            same samples, in any order.
-        patterns : where directions come from, e.g. `rm.SamplePatterns(50, seed=0)`: they are chosen on the first batches, and their
-            patterns [X g >= 0] on all of the data are used.
-        batch_size : samples of a batch where data are arrays; iterables have batches of their own.
-        Goes through the data once, to check and to count. Raises `InputError` / `InputTypeError`, naming the batch, when something is off.
-        """
-        from .batches.program import compile_batches
-
-        return compile_batches(self, data, patterns, batch_size)
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        patterns: Any = None,
-        backend: Any = "auto",
-        tol: float | None = None,
-        time_limit: float | None = None,
-        verbose: bool = False,
-        callback: Any = None,
-        sample_weight: Any = None,
-        **options: Any,
-    ) -> Fit:
-        """Train on data: a network, and a bound on the objective of every other one.
-
-        X, y, sample_weight : as for `compile`.
-        patterns : `rm.AdaptivePatterns(gap=1e-3, seed=0)` unless given; any other source is compiled and solved once.
-        backend, options : for the convex programs, as in `Program.solve`.
-        tol : the relative gap of these programs; a twentieth of the gap wanted, at most 1e-5, unless given (1e-6 for others).
-        time_limit : seconds for all of it; the best network so far is returned, as after Ctrl-C.
-        verbose : a line on stderr every round.  callback : called with each `Round` (for other patterns with the solver's
-            `Progress`); returning True stops.
-        """
-        from .adaptive.fit import fit
-        from .patterns.adaptive import AdaptivePatterns
-
-        patterns = AdaptivePatterns() if patterns is None else patterns
-        return fit(self, X, y, sample_weight, patterns, backend, tol, time_limit, verbose, callback, options)
 
     def __str__(self) -> str:
         """The training problem in readable mathematics."""

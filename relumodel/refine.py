@@ -21,6 +21,7 @@ from .program.crossing import CrossingLoss, CrossingMap
 from .program.program import Program
 from .recovery.two_layer import CrossingInverse
 from .solution import Solution
+from .solve import solve
 
 
 def refine(solution: Solution, rounds: int = 5, **options: Any) -> Solution:
@@ -43,7 +44,7 @@ def refine(solution: Solution, rounds: int = 5, **options: Any) -> Solution:
         return solution  # its radii are 0: the program is that of clean training, and there is nothing to bound
     for _ in range(rounds):
         program = with_slopes(solution.program, improved(solution.program, solution.point))
-        found = program.solve(warm_start=solution, **options)
+        found = solve(program, warm_start=solution, **options)
         gain = solution.objective - found.objective
         solution = found if gain >= 0 else solution  # below 0 by rounding only
         if gain <= tol * abs(found.objective):

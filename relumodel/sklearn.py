@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .api import Model
 from .certify.bound import relative_gap
 from .data import read_weights
 from .declared import number
 from .errors import InputError, InputTypeError, MissingPackageError
 from .losses import Logistic, Loss, Squared
-from .model import Model
 from .networks import Activation, ReLU, TwoLayer
 from .patterns import AdaptivePatterns, GivenPatterns
 from .penalties import Penalty, WeightDecay

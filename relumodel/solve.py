@@ -18,11 +18,15 @@ from .backend import Backend, ConicForm, Options, Progress, RawSolution
 from .certify import certify, relative_gap
 from .conic.assemble import Assembled, assemble
 from .conic.quadratic import quadratic_to_cone
+from .data import read
 from .declared import number
 from .errors import BackendError, InputError, InputTypeError, RelumodelError
+from .lowering import lower
+from .model import Model
 from .program.program import Program
 from .progress import progress_line
 from .solution import Solution
+from .threads import threads_for
 
 Vector = NDArray[np.float64]
 
@@ -32,6 +36,21 @@ AUTO = ("admm", "clarabel", "scs", "ecos", "highs", "cvxpy", "descent")
 
 def solve(
     program: Program,
+    backend: Any = "auto",
+    tol: float = 1e-6,
+    time_limit: float | None = None,
+    verbose: bool | str = False,
+    callback: Any = None,
+    warm_start: Any = None,
+    **options: Any,
+) -> Solution:
+    """See `relumodel.api.Program.solve`."""
+    with threads_for(program.inverse.X.size):
+        return _solve(program, backend, tol, time_limit, verbose, callback, warm_start, options)
+
+
+def _solve(
+    program: Program,
     backend: Any,
     tol: float,
     time_limit: float | None,
@@ -40,7 +59,6 @@ def solve(
     warm_start: Any,
     options: Mapping[str, Any],
 ) -> Solution:
-    """See `Program.solve`."""
     started, ranks = time.perf_counter(), program.ranks
     with ranks.together():
         tol = number(tol, "tol", above=0)
@@ -114,7 +132,7 @@ def _attempt(program: Program, solver: Backend, asked: Options) -> Solution:
 
 
 def read_solution(program: Program, path: Any, tol: float) -> Solution:
-    """See `Program.read_solution`."""
+    """See `relumodel.api.Program.read_solution`."""
     from .conic.import_solution import import_solution
 
     asked = Options(number(tol, "tol", above=0))
@@ -226,7 +244,7 @@ def _run(program: Program, solver: Backend, asked: Options) -> tuple[RawSolution
             if asked.warm_start is not None:
                 asked.warm_start = np.pad(asked.warm_start, (0, problem.A.shape[1] - program.n_variables))
         else:
-            asked.unit = 1.0
+            problem, asked.unit = solver.accepts.of(program), 1.0  # type: ignore[attr-defined]
         raw = solver.solve(problem, asked)
     except KeyboardInterrupt:
         raw = RawSolution("interrupted", message="Ctrl-C before the backend could return a point")
@@ -307,7 +325,7 @@ def refuse_of_one_program(options: Mapping[str, Any], who: str, several: bool) -
         )
 
 
-def path(model: Any, X: Any, y: Any, betas: Any, patterns: Any, **options: Any) -> list[Solution]:
+def path(model: Model, X: Any, y: Any, betas: Any, patterns: Any, **options: Any) -> list[Solution]:
     """Solve for several penalty strengths, largest first, each started from the one before; returned in the order of `betas`.
 
     The program is compiled once; options go to `Program.solve`. Raises `InputError` for those of one program alone: group, checkpoint.
@@ -321,10 +339,10 @@ def path(model: Any, X: Any, y: Any, betas: Any, patterns: Any, **options: Any) 
     if not values:
         raise InputError("betas is empty; give at least one penalty strength.")
     refuse_of_one_program(options, "rm.path", len(set(values)) > 1)
-    program = model.compile(X, y, patterns=patterns)
+    program = lower(model.network, model, read(X, y, model.loss), patterns)
     solutions: dict[float, Solution] = {}
     previous = options.pop("warm_start", None)
     for beta in sorted(set(values), reverse=True):
-        previous = program.with_penalty(beta).solve(warm_start=previous, **options)
+        previous = solve(program.with_penalty(beta), warm_start=previous, **options)
         solutions[beta] = previous
     return [solutions[beta] for beta in values]

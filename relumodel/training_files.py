@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .api import Model
 from .errors import FileError, InputError, RelumodelError
-from .model import Model
 
 
 def read_model(path: Path) -> Model:

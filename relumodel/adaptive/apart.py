@@ -18,6 +18,7 @@ from ..certify.neurons import Neurons, neurons_of
 from ..data import Data
 from ..lowering import lower
 from ..patterns.adaptive import AdaptivePatterns
+from ..solve import solve
 from .cells import cells_of
 from .loop import point_of
 from .result import Fit, Round
@@ -67,7 +68,7 @@ def _joined(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, 
     # a direction, so that there is a pattern whatever the network
     cells, index = cells_of(training.X, np.vstack([neurons.blocks, rng.standard_normal((1, training.X.shape[1]))]), rng)
     program = lower(model.network, model, data, cells)
-    solution = program.solve(time_limit=asked.left(), warm_start=point_of(program, neurons, index), **asked.options)
+    solution = solve(program, time_limit=asked.left(), warm_start=point_of(program, neurons, index), **asked.options)
     bound = sum(fit.bound for fit in fits)
     gap = relative_gap(solution.objective, bound)
     unfinished = [fit.status for fit in fits if fit.status != "optimal"]

@@ -26,7 +26,7 @@ from ..patterns.pattern_set import PatternStrategy
 from ..penalties import known_norm
 from ..recovery.three_layer_network import ThreeLayerNetwork
 from ..solution import Solution
-from ..solve import refuse_of_one_program
+from ..solve import refuse_of_one_program, solve
 from ..threads import threads_for
 from .apart import fit_apart
 from .dual import Dual
@@ -141,7 +141,7 @@ def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: 
     if patterns is not None and model.network.layers == 2 and model.network.activation.self_gated:
         known_norm(model.penalty, "Pricing other patterns, which is what makes a fit's bound,")
     program = lower(model.network, model, data, patterns)
-    solution = program.solve(time_limit=asked.left(), **asked.options)
+    solution = solve(program, time_limit=asked.left(), **asked.options)
     network = solution.network()
     # the program's bound may be one on every network's own objective; for sub-networks, which nothing prices, 0 is all that is proved
     certain = program.guarantee.kind == "exact" or program.patterns is None
@@ -185,10 +185,10 @@ def _asked(
     adaptive = isinstance(patterns, AdaptivePatterns)
     refuse_of_one_program(options, "AdaptivePatterns" if adaptive else "model.fit", adaptive)
     wanted = max(1e-7, min(1e-6, patterns.gap / 20)) if isinstance(patterns, AdaptivePatterns) else 1e-6
-    solve = {"backend": backend, "tol": wanted if tol is None else number(tol, "tol", above=0), **options}
+    how = {"backend": backend, "tol": wanted if tol is None else number(tol, "tol", above=0), **options}
     if not adaptive:
-        solve |= {"verbose": verbose, "callback": callback}
-    return Asked(solve, started, np.inf if limit is None else started + limit, _watcher(verbose, callback))
+        how |= {"verbose": verbose, "callback": callback}
+    return Asked(how, started, np.inf if limit is None else started + limit, _watcher(verbose, callback))
 
 
 def _robust(loop: RobustLoop, start: Neurons | None) -> Fit:

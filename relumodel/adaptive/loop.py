@@ -27,6 +27,7 @@ from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.scaling import unit_rows
 from ..program.program import Program
 from ..solution import Solution
+from ..solve import solve
 from .cells import Cells, cells_of
 from .descend import descend, random_start
 from .dual import Dual
@@ -129,7 +130,7 @@ class Loop:
         program = lower(self.model.network, self.model, self.data, cells)
         left = None if np.isinf(self.deadline) else max(self.deadline - time.perf_counter(), 1e-3)
         start = point_of(program, neurons, index)
-        solution = program.solve(time_limit=left, warm_start=start, **self.options)
+        solution = solve(program, time_limit=left, warm_start=start, **self.options)
         if best is None or solution.objective <= best.objective:
             self.solution = solution
         return cells.count

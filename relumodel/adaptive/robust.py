@@ -28,6 +28,7 @@ from ..data import Data
 from ..patterns.adaptive import AdaptivePatterns
 from ..perturbations import Ball
 from ..solution import Solution
+from ..solve import solve
 from .interrupted import Interrupted
 from .loop import GRACE, Loop
 from .measured import measured
@@ -149,7 +150,7 @@ class RobustLoop:
         program, point = program_of(self.model, self.data, self.training, neurons)
         left = self.deadline - time.perf_counter()
         limit = None if np.isinf(left) else max(left, 1e-3)
-        solution = program.solve(warm_start=point, time_limit=limit, **self.options)
+        solution = solve(program, warm_start=point, time_limit=limit, **self.options)
         found = neurons_of(solution.network())
         if solution.status == "interrupted":
             self._keep(found)

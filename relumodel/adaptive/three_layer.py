@@ -28,6 +28,7 @@ from ..patterns.of_network import PatternsOf
 from ..recovery.three_layer import network_of_blocks
 from ..recovery.three_layer_network import ThreeLayerNetwork
 from ..solution import Solution
+from ..solve import solve
 from .descend import NOISE, ROUNDED
 from .result import Fit, Round
 from .training import Training
@@ -192,7 +193,7 @@ class ThreeLayerLoop:
             program = lower(self.model.network, self.model, self.data, PatternsOf(self.network(some)))
         except InputError:  # every sub-network is 0 on every sample
             program = lower(self.model.network, self.model, self.data, PatternsOf(self.network(self._random(self.count))))
-        solution = program.solve(time_limit=self.asked.left(), **self.asked.options)
+        solution = solve(program, time_limit=self.asked.left(), **self.asked.options)
         found = blocks_of(solution.network(), self.training)
         if self.solution is None or solution.objective <= self.solution.objective:
             self.solution = solution

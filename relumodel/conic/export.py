@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..files import replace_file
 from ..program.program import Program
 from ..progress import progress_bar
+from .assemble import assemble
 from .cbf import write_cbf
 from .mps import refuse_cones, write_mps
 from .sidecar import program_name, save_program
@@ -28,7 +29,7 @@ def write_program(program: Program, path: str | Path, cones: str, verbose: bool)
         refuse_cones(program.kinds)
 
     def write(file: IO[bytes]) -> None:
-        form = program.conic()
+        form = assemble(program).form
         out, finish = _text(file, path)
         with progress_bar(form.A.nnz, path.name, verbose) as step:
             if kind == ".cbf":

@@ -53,10 +53,7 @@ def save_program(program: Program, names: tuple[str, ...] | None = None) -> byte
 
 
 def load_program(path: str | Path) -> Program:
-    """The program that `Program.write` exported, from the JSON file beside the export; bit for bit the same.
-
-    Raises `FileError` where there is none, or the file is not one or was changed.
-    """
+    """See `relumodel.api.load_program`."""
     try:
         parts = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:

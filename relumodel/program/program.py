@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, InputTypeError
-from ..threads import threads_for
 from .functions import Function
 from .maps import Identity, Leading, LinearMap, Repeated
 from .ranks import ALONE, Alone
 from .semidefinite import Semidefinite
 
 if TYPE_CHECKING:
-    from ..conic.form import ConicForm
     from ..model import Model
-    from ..solution import Solution
 
 Vector = NDArray[np.float64]
 
@@ -104,7 +100,7 @@ class Inverse(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """minimise sum_j f_j(K_j x) over x in R^n_variables. Made by `Model.compile`.
+    """minimise sum_j f_j(K_j x) over x in R^n_variables: the bare program, to which relumodel.api adds solving and files.
 
     ranks : the processes that hold the rows between them. The terms here are those of the rows of this process (of terms on no rows, all
     there is); objective, violation and solve are about all rows, and must be called on all ranks.
@@ -116,6 +112,13 @@ class Program:
     guarantee: Guarantee
     inverse: Inverse
     ranks: Alone = ALONE
+
+    @classmethod
+    def of(cls, program: Program) -> Self:
+        """`program` as one of this class."""
+        if isinstance(program, cls):
+            return program
+        return cls(**{f.name: getattr(program, f.name) for f in dataclasses.fields(Program)})
 
     @property
     def n_variables(self) -> int:
@@ -204,76 +207,7 @@ class Program:
         outside = max((t.function.violation(t.map.forward(x)) for t in self.terms if t.function.indicator), default=0.0)
         return float(self.ranks.largest(outside))
 
-    def conic(self) -> ConicForm:
-        """The same program in standard conic form, for solvers and files."""
-        from ..conic.assemble import assemble
-
-        self._refuse_ranks("The conic form")
-        return assemble(self).form
-
-    def write(self, path: str | Path, cones: str = "qcmatrix", verbose: bool = False) -> Path:
-        """Write the program for another solver: .cbf (version 3, every program) or .mps (linear and quadratic programs and
-        second-order cones), or either with .gz. Beside it a .json file, with which `rm.load_program` rebuilds the program.
-
-        cones : how second-order cones stand in an .mps file: "qcmatrix", or "csection" for MOSEK and Xpress.
-        verbose : show progress.
-        Both files are atomic: a write that breaks off leaves the old ones. Raises `FileError` when the path cannot be written,
-        `InputError` for another suffix and for cones that MPS cannot hold.
-        """
-        from ..conic.export import write_program
-
-        self._refuse_ranks("A file of the program")
-        return write_program(self, path, cones, verbose)
-
-    def read_solution(self, path: str | Path, tol: float = 1e-6) -> Solution:
-        """A solution that another solver found for a file of this program, with objective, violation and bound computed here.
-
-        path : a solution file of HiGHS, SCIP, Gurobi or MOSEK, or plain text: "name value" lines, or one value a line for all
-            columns of the file or for this program's variables. tol : the gap at which its status is "optimal".
-        The point is repaired like that of any backend; multipliers are used where the file has them, which makes the bound better.
-        Raises `FileError`, with the line, for a file that is none of these, is cut short or belongs to another program.
-        """
-        from ..solve import read_solution
-
-        self._refuse_ranks("A solution of another solver")
-        return read_solution(self, path, tol)
-
-    def solve(
-        self,
-        backend: Any = "auto",
-        tol: float = 1e-6,
-        time_limit: float | None = None,
-        verbose: bool | str = False,
-        callback: Any = None,
-        warm_start: Any = None,
-        **options: Any,
-    ) -> Solution:
-        """Solve with a backend and certify the result.
-
-        backend : a name from `rm.backends()`, an instance, or "auto".
-        tol : the relative gap (objective - bound) / |objective| at which the status is "optimal".
-        time_limit : seconds, or None. Proving the bound may take a tenth of it more, or a second.
-        verbose : True shows a line with iteration, objective, bound, gap, violation and the time left, live on a terminal when
-            tqdm is installed, and what came out; "solver" lets the solver print its own log instead.
-        callback : called with a `Progress` where the backend allows it; returning True stops.
-        warm_start : a `Solution` or point of this program; the result is never worse than it.
-        options : passed to the backend, which refuses names it does not know.
-        """
-        from ..solve import solve
-
-        with threads_for(self.inverse.X.size):
-            return solve(
-                self,
-                backend=backend,
-                tol=tol,
-                time_limit=time_limit,
-                verbose=verbose,
-                callback=callback,
-                warm_start=warm_start,
-                options=options,
-            )
-
-    def with_penalty(self, beta: float) -> Program:
+    def with_penalty(self, beta: float) -> Self:
         """The same program with another penalty strength, sharing every linear map: what a regularisation path solves."""
         model = dataclasses.replace(self.model, penalty=dataclasses.replace(self.model.penalty, beta=beta))
         terms = tuple(
@@ -282,7 +216,8 @@ class Program:
         )
         return dataclasses.replace(self, model=model, terms=terms, inverse=self.inverse.reweighted(model))
 
-    def _refuse_ranks(self, what: str) -> None:
+    def refuse_ranks(self, what: str) -> None:
+        """An error for what takes all rows in one process."""
         if self.ranks.size > 1:
             raise InputError(
                 f"{what} needs all rows in one process; those of this program are on {self.ranks.size} ranks. Solve it with backend='torch', "

@@ -12,11 +12,11 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from ..api import Program
 from ..backend import Backend, ConicForm, Options, RawSolution, declined, lacking
 from ..conic.assemble import Assembled, assemble
 from ..conic.quadratic import quadratic_to_cone
 from ..errors import RelumodelError
-from ..program.program import Program
 from .output import Captured, captured_output
 
 Vector = NDArray[np.float64]
@@ -68,7 +68,7 @@ class Handed:
     @property
     def size(self) -> int:
         """The length of x."""
-        return self.problem.n_variables if isinstance(self.problem, Program) else len(self.problem.c)
+        return len(self.problem.c) if isinstance(self.problem, ConicForm) else self.problem.n_variables
 
     def point(self, x: Any) -> Vector:
         """The program's variables."""
@@ -78,8 +78,8 @@ class Handed:
 
 def hand_over(program: Program, backend: Backend) -> Handed:
     """The program itself, or its conic form in units of beta, without a quadratic objective for those that lack it."""
-    if backend.accepts is Program:
-        return Handed(program)
+    if backend.accepts is not ConicForm:
+        return Handed(backend.accepts.of(program))  # type: ignore[attr-defined]
     assembled, unit = assemble(program), program.model.penalty.beta or 1.0
     form = assembled.form
     form = dataclasses.replace(form, P=form.P / unit, c=form.c / unit, offset=form.offset / unit)

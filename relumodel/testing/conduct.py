@@ -6,13 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..api import Model, Program
 from ..errors import RelumodelError
 from ..losses import Hinge
-from ..model import Model
 from ..networks import ReLU, TwoLayer
 from ..patterns import SamplePatterns
 from ..penalties import PathNorm, Penalty, WeightDecay
-from ..program.program import Program
 from .bench import Bench, Case, Handed, Run, SkippedError, demand, hand_over
 from .kit import check
 

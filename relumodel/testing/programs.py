@@ -12,14 +12,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..api import Model, Program
 from ..class_losses import MultiMargin
 from ..losses import Absolute, Hinge, Huber, Logistic, Loss, Squared, SquaredHinge
-from ..model import Model
 from ..networks import Activation, GatedReLU, LeakyReLU, Polynomial, ReLU, TwoLayer
 from ..patterns import GivenPatterns
 from ..penalties import PathNorm, Penalty, WeightDecay
 from ..perturbations import L2, LInf, Perturbation
-from ..program.program import Program
 from .bench import CASES, Bench, Case, demand
 from .kit import check
 

@@ -1,0 +1,217 @@
+"""What users call on what they declare and compile: the facades, the only file that sees all of the library.
+
+Everything below works on the declared model and on the bare program; here both get the verbs, and what comes back carries them too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from . import model as declared
+from .adaptive import polish as from_network
+from .adaptive.result import Fit
+from .conic import sidecar
+from .patterns.adaptive import AdaptivePatterns
+from .program import program as bare
+from .program.ranks import ALONE
+from .refine import refine as repeated
+from .solution import Solution
+from .solve import path as over_penalties
+
+if TYPE_CHECKING:
+    from .batches.program import BatchProgram
+    from .conic.form import ConicForm
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, eq=False)
+class Program(bare.Program):
+    """minimise sum_j f_j(K_j x) over x in R^n_variables, with what its optimum says about the training problem. Made by `Model.compile`.
+
+    ranks : the processes that hold the rows between them. The terms here are those of the rows of this process (of terms on no rows, all
+    there is); objective, violation and solve are about all rows, and must be called on all ranks.
+    """
+
+    @property
+    def parts(self) -> tuple[Program, ...]:
+        """The programs of the single outputs where they separate, else this program alone."""
+        return tuple(self.of(part) for part in super().parts)
+
+    def conic(self) -> ConicForm:
+        """The same program in standard conic form, for solvers and files."""
+        from .conic.assemble import assemble
+
+        self.refuse_ranks("The conic form")
+        return assemble(self).form
+
+    def write(self, path: str | Path, cones: str = "qcmatrix", verbose: bool = False) -> Path:
+        """Write the program for another solver: .cbf (version 3, every program) or .mps (linear and quadratic programs and
+        second-order cones), or either with .gz. Beside it a .json file, with which `rm.load_program` rebuilds the program.
+
+        cones : how second-order cones stand in an .mps file: "qcmatrix", or "csection" for MOSEK and Xpress.
+        verbose : show progress.
+        Both files are atomic: a write that breaks off leaves the old ones. Raises `FileError` when the path cannot be written,
+        `InputError` for another suffix and for cones that MPS cannot hold.
+        """
+        from .conic.export import write_program
+
+        self.refuse_ranks("A file of the program")
+        return write_program(self, path, cones, verbose)
+
+    def read_solution(self, path: str | Path, tol: float = 1e-6) -> Solution:
+        """A solution that another solver found for a file of this program, with objective, violation and bound computed here.
+
+        path : a solution file of HiGHS, SCIP, Gurobi or MOSEK, or plain text: "name value" lines, or one value a line for all
+            columns of the file or for this program's variables. tol : the gap at which its status is "optimal".
+        The point is repaired like that of any backend; multipliers are used where the file has them, which makes the bound better.
+        Raises `FileError`, with the line, for a file that is none of these, is cut short or belongs to another program.
+        """
+        from .solve import read_solution
+
+        self.refuse_ranks("A solution of another solver")
+        return public(read_solution(self, path, tol))
+
+    def solve(
+        self,
+        backend: Any = "auto",
+        tol: float = 1e-6,
+        time_limit: float | None = None,
+        verbose: bool | str = False,
+        callback: Any = None,
+        warm_start: Any = None,
+        **options: Any,
+    ) -> Solution:
+        """Solve with a backend and certify the result.
+
+        backend : a name from `rm.backends()`, an instance, or "auto".
+        tol : the relative gap (objective - bound) / |objective| at which the status is "optimal".
+        time_limit : seconds, or None. Proving the bound may take a tenth of it more, or a second.
+        verbose : True shows a line with iteration, objective, bound, gap, violation and the time left, live on a terminal when
+            tqdm is installed, and what came out; "solver" lets the solver print its own log instead.
+        callback : called with a `Progress` where the backend allows it; returning True stops.
+        warm_start : a `Solution` or point of this program; the result is never worse than it.
+        options : passed to the backend, which refuses names it does not know.
+        """
+        from .solve import solve
+
+        return public(solve(self, backend, tol, time_limit, verbose, callback, warm_start, **options))
+
+
+@dataclass(frozen=True)
+class Model(declared.Model):
+    """minimise over networks f:  loss(f(X), y) + penalty(f),  the loss in the worst case over the perturbation set, if any.
+
+    robust : which convex program stands for the worst case: "strict" (no sample crosses a neuron's hyperplane; Bai et al. 2023)
+        or "crossing" (samples may cross, the value is a certified bound); ignored without a perturbation.
+
+    Immutable, comparable, printable; `to_dict` and `Model.from_dict` are a JSON round trip.
+    """
+
+    def compile(self, X: Any, y: Any, patterns: Any = None, sample_weight: Any = None, group: Any = ALONE) -> Program:
+        """The convex program of this model on data.
+
+        X : (n, d) numbers, arrays or frames.
+        y : (n,) targets: numbers, -1/+1 for losses of margins, whole numbers for losses of classes; or (n, c) for a network with c outputs,
+            whose losses add up.
+        patterns : where activation patterns come from, e.g. `rm.SamplePatterns(50, seed=0)` or `rm.EnumeratePatterns()`.
+        sample_weight : (n,) numbers >= 0. Whole weights count a sample so many times: a "mean" is the weighted one, a "sum" the
+            weighted sum. Samples of weight 0 are left out: the program has no rows for them.
+        group : a torch.distributed process group, e.g. `dist.group.WORLD`, where every process of it runs this on rows of its own: X, y and
+            sample_weight are the rows here, the program is about all, and its methods are called on all ranks (docs/many_machines.md).
+        Raises `InputError` / `InputTypeError` before any work when something is off.
+        Source: Pilanci & Ergen 2020; Bai et al. 2022/2023, eq. 2.2.
+        """
+        from .data import read
+        from .lowering import lower
+        from .lowering.shards import lower_shards
+
+        if group is not ALONE:
+            return public(lower_shards(self, X, y, patterns, sample_weight, group))
+        return public(lower(self.network, self, read(X, y, self.loss, sample_weight), patterns))
+
+    def compile_batches(self, data: Any, patterns: Any = None, batch_size: int = 1024) -> BatchProgram:
+        """The convex program of this model on data beyond memory, read a batch at a time and never whole.
+
+        data : a pair (X, y) or triple (X, y, sample_weight) of arrays that can be sliced, `numpy.memmap` for example; a torch DataLoader or
+            another iterable of batches that can be gone through again; or a callable that returns a new iterator over them. Batches are
+            (X, y) or (X, y, sample_weight). X : (n, d), or (n, ...), whose other axes are made one in C order. Every pass must give the
+            same samples, in any order.
+        patterns : where directions come from, e.g. `rm.SamplePatterns(50, seed=0)`: they are chosen on the first batches, and their
+            patterns [X g >= 0] on all of the data are used.
+        batch_size : samples of a batch where data are arrays; iterables have batches of their own.
+        Goes through the data once, to check and to count. Raises `InputError` / `InputTypeError`, naming the batch, when something is off.
+        """
+        from .batches.program import compile_batches
+
+        return compile_batches(self, data, patterns, batch_size)
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        patterns: Any = None,
+        backend: Any = "auto",
+        tol: float | None = None,
+        time_limit: float | None = None,
+        verbose: bool = False,
+        callback: Any = None,
+        sample_weight: Any = None,
+        **options: Any,
+    ) -> Fit:
+        """Train on data: a network, and a bound on the objective of every other one.
+
+        X, y, sample_weight : as for `compile`.
+        patterns : `rm.AdaptivePatterns(gap=1e-3, seed=0)` unless given; any other source is compiled and solved once.
+        backend, options : for the convex programs, as in `Program.solve`.
+        tol : the relative gap of these programs; a twentieth of the gap wanted, at most 1e-5, unless given (1e-6 for others).
+        time_limit : seconds for all of it; the best network so far is returned, as after Ctrl-C.
+        verbose : a line on stderr every round.  callback : called with each `Round` (for other patterns with the solver's
+            `Progress`); returning True stops.
+        """
+        from .adaptive.fit import fit
+
+        patterns = AdaptivePatterns() if patterns is None else patterns
+        return public(fit(self, X, y, sample_weight, patterns, backend, tol, time_limit, verbose, callback, options))
+
+
+def public(result: Any) -> Any:
+    """A result of the library with the verbs on every program in it."""
+    if isinstance(result, bare.Program):
+        return Program.of(result)
+    if isinstance(result, list):
+        return [public(one) for one in result]
+    if isinstance(result, Solution):
+        return dataclasses.replace(result, program=Program.of(result.program))
+    if isinstance(result, Fit):
+        return dataclasses.replace(result, program=Program.of(result.program), solution=public(result.solution))
+    return result
+
+
+def _published(function: Callable[P, T]) -> Callable[P, T]:
+    """The function with `public` results."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return public(function(*args, **kwargs))
+
+    return call
+
+
+path = _published(over_penalties)
+polish = _published(from_network.polish)
+refine = _published(repeated)
+
+
+def load_program(path: str | Path) -> Program:
+    """The program that `Program.write` exported, from the JSON file beside the export; bit for bit the same.
+
+    Raises `FileError` where there is none, or the file is not one or was changed.
+    """
+    return Program.of(sidecar.load_program(path))
