@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from . import model as declared
 from .adaptive import polish as from_network
 from .adaptive.result import Fit
+from .batches import program as bare_batches
 from .conic import sidecar
 from .patterns.adaptive import AdaptivePatterns
 from .program import program as bare
@@ -24,7 +25,7 @@ from .solution import Solution
 from .solve import path as over_penalties
 
 if TYPE_CHECKING:
-    from .batches.program import BatchProgram
+    from .batches.solution import BatchSolution
     from .conic.form import ConicForm
 
 T = TypeVar("T")
@@ -104,6 +105,42 @@ class Program(bare.Program):
         return public(solve(self, backend, tol, time_limit, verbose, callback, warm_start, **options))
 
 
+@dataclass(frozen=True, eq=False)
+class BatchProgram(bare_batches.BatchProgram):
+    """The convex program of a model on data that come by batches. Made by `Model.compile_batches`.
+
+    Blocks are those of fixed directions, one pattern [X g >= 0] each on all of the data; `solve` trains on them.
+    """
+
+    def solve(
+        self,
+        epochs: int = 10,
+        device: str | None = "cpu",
+        dtype: str = "float32",
+        seed: int = 0,
+        tol: float = 1e-2,
+        time_limit: float | None = None,
+        verbose: bool = False,
+        callback: Any = None,
+        warm_start: Any = None,
+    ) -> BatchSolution:
+        """Train by stochastic steps, then measure on all of the data.
+
+        epochs : passes with steps. After them up to five passes measure, in float64.
+        device : torch's name of it, "cpu", "cuda", "mps"; where torch is not installed "cpu" is NumPy, and None always is.
+        dtype : of the steps, "float32" or "float64".  seed : of the order of the samples, where the data are arrays.
+        tol : the gap at which the status is "optimal".
+        time_limit : seconds for the steps; measuring comes after it.
+        verbose : a line on stderr.  callback : called with a `Progress` every epoch; returning True stops.  Ctrl-C stops too, and the
+            best point so far is measured and returned.
+        warm_start : a solution or point of a program with as many variables, or the network (ours, or a torch module without an output bias)
+            whose `rm.PatternsOf` the program was compiled on; it is returned where nothing better was found.
+        """
+        from .batches.solve import solve
+
+        return solve(self, epochs, device, dtype, seed, tol, time_limit, verbose, callback, warm_start)
+
+
 @dataclass(frozen=True)
 class Model(declared.Model):
     """minimise over networks f:  loss(f(X), y) + penalty(f),  the loss in the worst case over the perturbation set, if any.
@@ -148,9 +185,8 @@ class Model(declared.Model):
         batch_size : samples of a batch where data are arrays; iterables have batches of their own.
         Goes through the data once, to check and to count. Raises `InputError` / `InputTypeError`, naming the batch, when something is off.
         """
-        from .batches.program import compile_batches
-
-        return compile_batches(self, data, patterns, batch_size)
+        program = bare_batches.compile_batches(self, data, patterns, batch_size)
+        return BatchProgram(**{f.name: getattr(program, f.name) for f in dataclasses.fields(program)})
 
     def fit(
         self,

@@ -20,7 +20,6 @@ from ..program.arrays import Arrays
 from ..program.class_loss import bound
 from ..program.program import Guarantee, Program
 from .layer import Array, Layer
-from .solution import BatchSolution
 from .source import Source, Survey, survey
 from .units import LARGEST, Units, units_of
 
@@ -38,9 +37,9 @@ FEW = 64
 
 @dataclass(frozen=True, eq=False)
 class BatchProgram:
-    """The convex program of a model on data that come by batches. Made by `Model.compile_batches`.
+    """The convex program of a model on data that come by batches: the bare one, to which relumodel.api adds solving.
 
-    Blocks are those of fixed directions, one pattern [X g >= 0] each on all of the data; `solve` trains on them.
+    Blocks are those of fixed directions, one pattern [X g >= 0] each on all of the data.
     """
 
     model: Model
@@ -145,34 +144,6 @@ class BatchProgram:
     def network(self, point: Matrix) -> Any:
         """The network of a point, each block with its own pattern, zero ones dropped."""
         return self.few.inverse.network(self.few.point(point))
-
-    def solve(
-        self,
-        epochs: int = 10,
-        device: str | None = "cpu",
-        dtype: str = "float32",
-        seed: int = 0,
-        tol: float = 1e-2,
-        time_limit: float | None = None,
-        verbose: bool = False,
-        callback: Any = None,
-        warm_start: Any = None,
-    ) -> BatchSolution:
-        """Train by stochastic steps, then measure on all of the data.
-
-        epochs : passes with steps. After them up to five passes measure, in float64.
-        device : torch's name of it, "cpu", "cuda", "mps"; where torch is not installed "cpu" is NumPy, and None always is.
-        dtype : of the steps, "float32" or "float64".  seed : of the order of the samples, where the data are arrays.
-        tol : the gap at which the status is "optimal".
-        time_limit : seconds for the steps; measuring comes after it.
-        verbose : a line on stderr.  callback : called with a `Progress` every epoch; returning True stops.  Ctrl-C stops too, and the
-            best point so far is measured and returned.
-        warm_start : a solution or point of a program with as many variables, or the network (ours, or a torch module without an output bias)
-            whose `rm.PatternsOf` the program was compiled on; it is returned where nothing better was found.
-        """
-        from .solve import solve
-
-        return solve(self, epochs, device, dtype, seed, tol, time_limit, verbose, callback, warm_start)
 
     def __str__(self) -> str:
         n, d = self.n_samples, self.gates.shape[1]

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from ..recovery.network import Network
+from ..networks import Activation
 
 Matrix = NDArray[np.float64]
+
+
+class TwoLayers(Protocol):
+    """What is read of a trained two-layer network; see `relumodel.Network`."""
+
+    @property
+    def activation(self) -> Activation: ...
+
+    @property
+    def bias(self) -> bool: ...
+
+    @property
+    def hidden_weights(self) -> Matrix: ...
+
+    @property
+    def output_weights(self) -> Matrix: ...
+
+    @property
+    def gates(self) -> Matrix | None: ...
+
+    @property
+    def n_features(self) -> int: ...
+
+    @property
+    def n_neurons(self) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +66,7 @@ class Neurons:
         return np.where(side >= 0, 1.0, self.slope)
 
 
-def neurons_of(network: Network) -> Neurons:
+def neurons_of(network: TwoLayers) -> Neurons:
     """The neurons of a two-layer network; one that serves several outputs counts once for each."""
     a = network.output_weights
     if a.ndim == 2:

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
+from ..certify.neurons import TwoLayers
 from ..errors import InputError
 
-if TYPE_CHECKING:
-    from .network import Network
-    from .three_layer_network import ThreeLayerNetwork
+
+class ThreeLayers(Protocol):
+    """What is read of a trained three-layer network; see `relumodel.ThreeLayerNetwork`."""
+
+    @property
+    def bias(self) -> bool: ...
+
+    @property
+    def hidden_weights(self) -> np.ndarray: ...
+
+    @property
+    def second_weights(self) -> np.ndarray: ...
+
+    @property
+    def output_weights(self) -> np.ndarray: ...
+
+    @property
+    def n_features(self) -> int: ...
+
+
+Two = TypeVar("Two", bound=TwoLayers)
+Three = TypeVar("Three", bound=ThreeLayers)
 
 PRECISIONS = ("float64", "float32")
 
@@ -23,25 +43,28 @@ def checked_precision(dtype: Any) -> str:
     return dtype
 
 
-def with_a_neuron(network: Network) -> Network:
+def with_a_neuron(network: Two) -> Two:
     """The network, a zero neuron added if it has none: other libraries warn of empty matrices, or refuse them."""
     if network.n_neurons:
         return network
     hidden = np.zeros((len(network.hidden_weights), 1))
     gates = None if network.gates is None else hidden
-    return dataclasses.replace(network, hidden_weights=hidden, output_weights=_no_output(network), gates=gates)
+    return dataclasses.replace(cast(Any, network), hidden_weights=hidden, output_weights=_no_output(network), gates=gates)
 
 
-def with_a_sub_network(network: ThreeLayerNetwork) -> ThreeLayerNetwork:
+def with_a_sub_network(network: Three) -> Three:
     """The same for sub-networks."""
     G, width, m = network.hidden_weights.shape
     if G and m:
         return network
     return dataclasses.replace(
-        network, hidden_weights=np.zeros((1, width, 1)), second_weights=np.zeros((1, 1)), output_weights=_no_output(network)
+        cast(Any, network),
+        hidden_weights=np.zeros((1, width, 1)),
+        second_weights=np.zeros((1, 1)),
+        output_weights=_no_output(network),
     )
 
 
-def _no_output(network: Network | ThreeLayerNetwork) -> np.ndarray:
+def _no_output(network: TwoLayers | ThreeLayers) -> np.ndarray:
     """Output weights of zero for one neuron, in the shape of the network's."""
     return np.zeros((1, *network.output_weights.shape[1:]))

@@ -7,18 +7,15 @@ precisions are used, in a version of the operator set from 2021.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ..certify.neurons import TwoLayers
 from ..errors import MissingPackageError
 from ..files import replace_file
 from ..networks import Polynomial, ReLU
-from .conversion import checked_precision, with_a_neuron, with_a_sub_network
-
-if TYPE_CHECKING:
-    from .network import Network
-    from .three_layer_network import ThreeLayerNetwork
+from .conversion import ThreeLayers, checked_precision, with_a_neuron, with_a_sub_network
 
 #: Of the operators, and of the file.
 OPERATORS, FORMAT = 15, 8
@@ -62,7 +59,7 @@ class Graph:
             "Max", t, self.node("Mul", t, self.constant(activation.inactive))
         )  # slope < 1; runtimes' LeakyRelu is float32
 
-    def write(self, path: str | Path, network: Network | ThreeLayerNetwork) -> Path:
+    def write(self, path: str | Path, network: TwoLayers | ThreeLayers) -> Path:
         """Check the graph, then put it at `path`, atomically."""
         helper, kind = self.onnx.helper, getattr(self.onnx.TensorProto, "DOUBLE" if self.dtype == "float64" else "FLOAT")
         graph = helper.make_graph(
@@ -79,7 +76,7 @@ class Graph:
         return replace_file(path, lambda file: file.write(model.SerializeToString()))
 
 
-def write_two_layers(network: Network, path: str | Path, dtype: str) -> Path:
+def write_two_layers(network: TwoLayers, path: str | Path, dtype: str) -> Path:
     """sum_j sigma(x.u_j) a_j."""
     graph, network = Graph(dtype), with_a_neuron(network)
     t = graph.linear("X", network.hidden_weights, network.bias)
@@ -92,7 +89,7 @@ def write_two_layers(network: Network, path: str | Path, dtype: str) -> Path:
     return graph.write(path, network)
 
 
-def write_three_layers(network: ThreeLayerNetwork, path: str | Path, dtype: str) -> Path:
+def write_three_layers(network: ThreeLayers, path: str | Path, dtype: str) -> Path:
     """sum_g ((x W1_g)_+ w2_g)_+ w3_g."""
     graph, network = Graph(dtype), with_a_sub_network(network)
     W1, w2, w3 = network.hidden_weights, network.second_weights, network.output_weights

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..networks import Polynomial
 from ..perturbations import Ball, Perturbation
 from ..program.quadratic_maps import coefficients
+from .decomposition import decompose
 from .network import Network
 from .several_outputs import certified_classes
 
@@ -92,8 +93,6 @@ class PolynomialNetwork(Network):
         if self.n_outputs > 1:
             pruned = [self.output(r).prune(model, X) for r in range(self.n_outputs)]
             return cast(PolynomialNetwork, self.side_by_side(pruned, self.classifies, self.classes))
-        from .polynomial import of_matrices
-
         full = np.vstack([self.hidden_weights, np.ones(self.n_neurons)])
         Z, W = ((full * np.maximum(sign * self.output_weights, 0.0)) @ full.T for sign in (1, -1))
         return of_matrices(Z, W, self.activation, self.bias, self.classifies, self.feature_names)
@@ -119,3 +118,18 @@ class PolynomialNetwork(Network):
                 f"{norms[abs(norms - 1).argmax()]:g}."
             )
         return model.penalty.beta * float(np.abs(self.output_weights).sum())
+
+
+def of_matrices(
+    Z: Matrix, W: Matrix, activation: Polynomial, bias: bool, classifies: bool, feature_names: tuple[str, ...] | None
+) -> PolynomialNetwork:
+    """The network of two balanced matrices: the neurons of Z with positive output weights, those of W with negative ones."""
+    (plus, up), (minus, down) = decompose(Z), decompose(W)
+    return PolynomialNetwork(
+        activation=activation,
+        bias=bias,
+        hidden_weights=np.ascontiguousarray(np.vstack([plus, minus]).T),
+        output_weights=np.concatenate([up, -down]),
+        classifies=classifies,
+        feature_names=feature_names,
+    )

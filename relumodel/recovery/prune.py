@@ -9,25 +9,25 @@ most n of them are not zero.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..certify.neurons import Neurons, neurons_of
+from ..certify.neurons import Neurons, TwoLayers, neurons_of
 from ..perturbations import Ball
-from .network import Network
 
 if TYPE_CHECKING:
     from ..penalties import Penalty
 
 Matrix = NDArray[np.float64]
+N = TypeVar("N", bound=TwoLayers)
 
 #: Heights x.b below this share of |x| |b| count as zero, on either side; predictions may move by this share of their parts.
 SAME = 1e-12
 
 
-def pruned(network: Network, penalty: Penalty, X: Matrix, ball: Ball | None) -> Network:
+def pruned(network: N, penalty: Penalty, X: Matrix, ball: Ball | None) -> N:
     """See `Network.prune`. X : (n, d) with the bias column, if any."""
     neurons = neurons_of(network)
     if neurons.gates is not None:  # the gate decides, so that blocks of either sign add up
@@ -123,11 +123,11 @@ def _take(neurons: Neurons, which: NDArray[np.bool_]) -> Neurons:
     return dataclasses.replace(neurons, blocks=neurons.blocks[which], signs=neurons.signs[which], gates=gates)
 
 
-def _balanced(network: Network, neurons: Neurons, penalty: Penalty) -> Network:
+def _balanced(network: N, neurons: Neurons, penalty: Penalty) -> N:
     """The network of these neurons, every one scaled to the least penalty."""
     scale = np.sqrt(penalty.norms(neurons.blocks))
     return dataclasses.replace(
-        network,
+        cast(Any, network),
         hidden_weights=np.ascontiguousarray((neurons.blocks / scale[:, None]).T),
         output_weights=neurons.signs * scale,
         gates=None if neurons.gates is None else np.ascontiguousarray(neurons.gates.T),

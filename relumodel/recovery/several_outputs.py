@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from ..data import Data, read_classes_of
 from ..declared import number
 from ..errors import InputError
-
-if TYPE_CHECKING:
-    from .network import Network
 
 Matrix = NDArray[np.float64]
 
@@ -62,9 +59,7 @@ def class_index(classes: Matrix, label: Any) -> int:
     return int(at[0])
 
 
-def certified_classes(
-    network: Network, X: Any, y: Any, perturbation: Any, exact: bool, time_limit: float | None
-) -> NDArray[np.str_]:
+def certified_classes(network: Any, X: Any, y: Any, perturbation: Any, exact: bool, time_limit: float | None) -> NDArray[np.str_]:
     """`Network.certified` for classes: the margins of a label against every other class, each the output of one network."""
     started = time.perf_counter()
     assert network.classes is not None

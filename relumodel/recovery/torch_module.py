@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ..certify.neurons import TwoLayers
 from ..errors import MissingPackageError
 from ..networks import Polynomial, ReLU
-from .conversion import checked_precision, with_a_neuron, with_a_sub_network
-
-if TYPE_CHECKING:
-    from .network import Network
-    from .three_layer_network import ThreeLayerNetwork
+from .conversion import ThreeLayers, checked_precision, with_a_neuron, with_a_sub_network
 
 
-def two_layers(network: Network, dtype: str) -> Any:
+def two_layers(network: TwoLayers, dtype: str) -> Any:
     """`Sequential(Linear, activation, Linear, Flatten)`, with gates inside the activation's place where there are any; several outputs
     stay (n, c), without the last layer."""
     torch, network = _torch(dtype), with_a_neuron(network)
@@ -28,7 +25,7 @@ def two_layers(network: Network, dtype: str) -> Any:
     return torch.nn.Sequential(hidden, activation_of(network.activation), output, *_score(network))
 
 
-def three_layers(network: ThreeLayerNetwork, dtype: str) -> Any:
+def three_layers(network: ThreeLayers, dtype: str) -> Any:
     """The sub-networks side by side; the second layer is a convolution in groups, which keeps them apart in training as well."""
     torch, network = _torch(dtype), with_a_sub_network(network)
     G, width, m = network.hidden_weights.shape
@@ -53,7 +50,7 @@ def _columns(output: Any) -> Any:
     return output.reshape(len(output), -1)
 
 
-def _score(network: Network | ThreeLayerNetwork) -> list[Any]:
+def _score(network: TwoLayers | ThreeLayers) -> list[Any]:
     """What turns (n, 1) into (n,) where there is one output."""
     import torch
 

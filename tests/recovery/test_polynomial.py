@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 import data_strategies as ds
 import relumodel as rm
 from relumodel.program.semidefinite import smat
-from relumodel.recovery.polynomial import decompose
+from relumodel.recovery.decomposition import decompose
 
 
 @st.composite
