@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError, InputTypeError
+from .frames import as_numbers, columns_of, names_of, of_floats, refuse_names, stacked
 from .losses import Loss
 
 Matrix = NDArray[np.float64]
@@ -82,8 +83,10 @@ def read_weights(sample_weight: Any, n: int) -> Matrix:
 
 def read_features(X: Any, width: int | None = None) -> tuple[Matrix, tuple[str, ...] | None]:
     """X as a finite float64 (n, d) array and its column names (pandas and alike), or an error. `width`: the d expected."""
-    names = tuple(str(c) for c in X.columns) if hasattr(X, "columns") else None
-    out = _floats(X, "X", names)
+    names = names_of(X, "X")
+    if names is not None:
+        refuse_names(names, "X")
+    out = _floats(X, "X")
     if out.ndim != 2:
         hint = " Use X.reshape(-1, 1) for one feature or X.reshape(1, -1) for one sample." if out.ndim == 1 else ""
         raise InputError(f"X must be two-dimensional, (samples, features); got shape {out.shape}.{hint}")
@@ -203,7 +206,7 @@ def _targets(y: Any, n: int) -> Matrix:
 
 def _vector(y: Any, n: int, name: str = "y", several: bool = False) -> Matrix:
     """y as a finite float64 (n,) array; (n, c) too where there may be several columns."""
-    out = _floats(y, name, None)
+    out = _floats(y, name)
     if out.ndim == 2 and out.shape[1] == 1:
         out = out[:, 0]
     if out.ndim != 1 and not (several and out.ndim == 2 and out.shape[1]):
@@ -217,8 +220,8 @@ def _vector(y: Any, n: int, name: str = "y", several: bool = False) -> Matrix:
     return out
 
 
-def _floats(values: Any, name: str, columns: tuple[str, ...] | None) -> Matrix:
-    """A float64 copy-or-view; text, objects and complex numbers are refused, integers beyond 2^53 too."""
+def _floats(values: Any, name: str) -> Matrix:
+    """A float64 copy-or-view; text, complex numbers and objects that are no numbers are refused, integers beyond 2^53 too."""
     if values is None:
         raise InputTypeError(f"{name} must be an array of numbers; got None.")
     if hasattr(values, "toarray"):
@@ -226,47 +229,23 @@ def _floats(values: Any, name: str, columns: tuple[str, ...] | None) -> Matrix:
     if np.ma.is_masked(values):
         raise InputError(f"{name} holds masked values; fill or drop them first (relumodel never does so silently).")
     try:
-        raw = as_array(values)
+        raw = as_array(values, name)
     except ValueError as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{name} must be a rectangular array of numbers: {error}") from error
-    if raw.dtype.kind == "O" and _missing(raw):
-        raise InputError(f"{name} holds missing values; fill or drop them first (relumodel never does so silently).")
-    if raw.dtype.kind not in "fiub":
-        which = _text_columns(values, columns)
-        raise InputTypeError(f"{name} must hold real numbers; got dtype {raw.dtype}{which}. Encode categories as numbers first.")
     with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused as such
-        out = np.asarray(raw, dtype=np.float64)
-    if raw.dtype.kind in "iu" and raw.size and max(int(raw.max()), -int(raw.min())) > 2**53:
-        raise InputError(f"{name} holds integers beyond 2^53, which float64 cannot represent; rescale them.")
-    return out
+        return np.asarray(raw, dtype=np.float64)
 
 
-def as_array(values: Any) -> NDArray[Any]:
-    """The values as NumPy holds them; torch tensors and pandas' nullable numbers included."""
+def as_array(values: Any, name: str = "The data") -> NDArray[Any]:
+    """The values as NumPy holds them: real numbers of any type; torch tensors and tables of pandas, polars and pyarrow included."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = values if values.dtype.itemsize != 2 else values.float()  # NumPy has no bfloat16
-        return values.numpy()
-    raw = np.asarray(values)
-    if raw.dtype.kind == "O" and hasattr(values, "to_numpy") and not _text(values):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return raw
-
-
-def _missing(raw: NDArray[Any]) -> bool:
-    return any(value is None or (np.isscalar(value) and value != value) for value in raw.flat)
-
-
-def _text_columns(values: Any, columns: tuple[str, ...] | None) -> str:
-    bad = [columns[i] for i in _text(values)] if columns is not None else []
-    return f" (columns {', '.join(bad[:5])})" if bad else ""
-
-
-def _text(values: Any) -> list[int]:
-    """The columns of a frame that do not hold numbers."""
-    kinds = getattr(values, "dtypes", [])
-    kinds = kinds if np.ndim(kinds) else [kinds]
-    return [i for i, kind in enumerate(kinds) if getattr(kind, "kind", "O") not in "fiub"]
+        return as_numbers(values.numpy(), name)
+    table = None if of_floats(values) else columns_of(values, name)
+    return as_numbers(values, name) if table is None else stacked(*table, name)
 
 
 def _finite(values: Matrix, name: str, columns: tuple[str, ...] | None) -> None:

@@ -285,6 +285,10 @@ def _position(column: int | str, d: int, names: tuple[str, ...] | None) -> int:
         if names is None or column not in names:
             known = ", ".join(names) if names is not None else "X has no column names; pass a frame or positions"
             raise InputError(f"fixed names the feature {column!r}, which X does not have ({known}).")
+        if names.count(column) > 1:
+            raise InputError(
+                f"fixed names the feature {column!r}, and X has {names.count(column)} columns of that name; rename them."
+            )
         return names.index(column)
     if not -d <= column < d:
         raise InputError(f"fixed names feature {column}, but X has {d} features.")

@@ -22,6 +22,7 @@ from .certify.bound import relative_gap
 from .data import read_weights
 from .declared import number
 from .errors import InputError, InputTypeError, MissingPackageError
+from .frames import refuse_names
 from .losses import Logistic, Loss, Squared
 from .networks import Activation, ReLU, TwoLayer
 from .patterns import AdaptivePatterns, GivenPatterns
@@ -89,6 +90,7 @@ class _ConvexReLU(BaseEstimator):
 
     def _train(self, X: Matrix, targets: list[Matrix], weights: Matrix) -> list[Fit]:
         """Fit once for every vector of targets, within the time limit together, and set the attributes."""
+        refuse_names(map(str, getattr(self, "feature_names_in_", ())), "X")
         model, patterns = self._model(), self._patterns()
         limit = math.inf if self.time_limit is None else number(self.time_limit, "time_limit", above=0)
         deadline = time.perf_counter() + limit

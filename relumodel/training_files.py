@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .api import Model
 from .errors import FileError, InputError, RelumodelError
+from .frames import refuse_names
 
 
 def read_model(path: Path) -> Model:
@@ -63,9 +64,10 @@ def _target_column(path: Path, header: list[str], target: str | None) -> int:
     if len(header) < 2:
         hint = " Columns are separated by commas." if any(mark in header[0] for mark in ";\t") else ""
         raise FileError(f"{path}, line 1: one column only; a feature and a target are the least.{hint}")
-    repeated = [name for name in header if header.count(name) > 1]
-    if repeated:
-        raise FileError(f"{path}, line 1: the column name {repeated[0]!r} occurs more than once.")
+    try:
+        refuse_names(header, "the table")
+    except InputError as error:
+        raise FileError(f"{path}, line 1: {error}") from None
     if target is None:
         return len(header) - 1
     if target not in header:

@@ -83,7 +83,7 @@ BAD_FEATURES = {
     "both": ([[INF, NAN]], r"X holds 2 NaN and infinite values"),
     "frame": (pd.DataFrame({"age": [1.0, 2.0], "size": [3.0, NAN]}), r"X holds 1 NaN values, .* \(column 'size'\)"),
     "missing nullable": (pd.DataFrame({"a": pd.array([1, None], dtype="Int64"), "b": [1.0, 2.0]}), r"1 NaN .* \(column 'a'\)"),
-    "missing object": ([[1.0, None]], "X holds missing values; fill or drop them first"),
+    "missing object": ([[1.0, None]], r"X holds 1 NaN values, the first at \[0, 1\]; fill or drop them first"),
     "masked": (np.ma.array([[1.0, 2.0]], mask=[[False, True]]), "X holds masked values"),
     "ragged": ([[1, 2], [3]], "X must be a rectangular array of numbers"),
     "beyond float64": (np.array([["1e4000"]]).astype(np.longdouble), "X holds 1 infinite values"),
