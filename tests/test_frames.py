@@ -124,7 +124,7 @@ def test_objects_that_are_numbers_are_read_and_others_refused():
 
 
 def test_categories_are_not_numbers_even_where_their_labels_are():
-    with pytest.raises(rm.InputTypeError, match="got dtype category .columns b"):
+    with pytest.raises(rm.InputTypeError, match=r"got dtype category .columns b"):
         read_features(pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical([7, 8])}))
 
 
@@ -142,7 +142,7 @@ def test_names_that_occur_twice_are_refused():
         LikeArrow({"a": [1.0], "b": [2.0]}, names=["a", "a"]),
     ]
     for table in twice:
-        with pytest.raises(rm.InputError, match="more than one column '.'; names must differ"):
+        with pytest.raises(rm.InputError, match=r"more than one column '.'; names must differ"):
             read_features(table)
     with pytest.raises(rm.InputError, match="2 columns of that name"):
         rm.LInf(0.1, fixed=("a",)).radii(3, ("a", "b", "a"))
@@ -158,7 +158,7 @@ def test_the_row_numbers_of_a_csv_file_are_no_feature():
     frame, y = with_row_numbers()
     model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Hinge(), rm.WeightDecay(1e-2))
     for table in (frame, frame.rename(columns={"Unnamed: 0": ""}), LikePolars({"": [0, 1], "a": [0.5, 1.5]})):
-        with pytest.raises(rm.InputError, match="Column 0 of X has no name .*it may be the row numbers"):
+        with pytest.raises(rm.InputError, match=r"Column 0 of X has no name .*it may be the row numbers"):
             model.compile(table, y, patterns=rm.SamplePatterns(3, seed=0))
     assert read_features(frame.rename(columns={"Unnamed: 0": "age"}))[1] == ("age", "a", "b")
 
