@@ -66,18 +66,21 @@ class Program(bare.Program):
         self.refuse_ranks("A file of the program")
         return write_program(self, path, cones, verbose)
 
-    def read_solution(self, path: str | Path, tol: float = 1e-6) -> Solution:
+    def read_solution(self, path: str | Path, tol: float = 1e-6, prove: bool = True, time_limit: float | None = None) -> Solution:
         """A solution that another solver found for a file of this program, with objective, violation and bound computed here.
 
-        path : a solution file of HiGHS, SCIP, Gurobi or MOSEK, or plain text: "name value" lines, or one value a line for all
-            columns of the file or for this program's variables. tol : the gap at which its status is "optimal".
-        The point is repaired like that of any backend; multipliers are used where the file has them, which makes the bound better.
-        Raises `FileError`, with the line, for a file that is none of these, is cut short or belongs to another program.
+        path : a solution file of HiGHS, GLPK, CBC, SCIP, MOSEK, Gurobi, COPT, CPLEX or Xpress, one of MIPLIB, or plain text: "name
+            value" lines, or one value a line for all columns of the file or for this program's variables.
+        tol : the gap at which its status is "optimal".
+        prove : where the point and the file's multipliers, if it has any, leave a larger gap, compute multipliers with a solver that starts
+            at the point; the point stays that of the file.  time_limit : seconds for that, or None.
+        The point is repaired like that of any backend. Raises `FileError`, with the line, for a file that is none of these, is cut
+        short or belongs to another program: names, numbers of values, the objective that it states, and the constraints are compared.
         """
         from .solve import read_solution
 
         self.refuse_ranks("A solution of another solver")
-        return public(read_solution(self, path, tol))
+        return public(read_solution(self, path, tol, prove, time_limit))
 
     def solve(
         self,

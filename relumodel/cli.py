@@ -95,6 +95,9 @@ def parser() -> argparse.ArgumentParser:
     into.add_argument("solution", type=Path, metavar="P.sol", help="the solver's solution file")
     into.add_argument("--out", type=Path, required=True, metavar="NET.npz", help="where to save the network")
     _add_tol(into)
+    into.add_argument(
+        "--time-limit", type=float, metavar="SECONDS", help="for computing multipliers where those of the file leave a gap"
+    )
     into.set_defaults(run=_import)
     return top
 
@@ -181,7 +184,7 @@ def _import(arguments: argparse.Namespace) -> int:
     _check_writable(arguments.out)
     program = rm.load_program(arguments.program)
     print(program, flush=True)
-    return _saved(program.read_solution(arguments.solution, tol=_tol(arguments)), arguments.out)
+    return _saved(program.read_solution(arguments.solution, tol=_tol(arguments), time_limit=arguments.time_limit), arguments.out)
 
 
 def _compiled(arguments: argparse.Namespace) -> rm.Program:

@@ -131,14 +131,42 @@ def _attempt(program: Program, solver: Backend, asked: Options) -> Solution:
     return _measured(program, rooms, duals, raw, solver.name, asked)
 
 
-def read_solution(program: Program, path: Any, tol: float) -> Solution:
+def read_solution(program: Program, path: Any, tol: float, prove: bool, time_limit: float | None) -> Solution:
     """See `relumodel.api.Program.read_solution`."""
     from .conic.import_solution import import_solution
 
     asked = Options(number(tol, "tol", above=0))
-    point, duals, message = import_solution(program, path)
-    raw = RawSolution("inaccurate", message=message)
-    return _measured(program, ((point, 0.1 * asked.tol),), duals, raw, Path(path).name, asked)
+    limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
+    found = import_solution(program, path)
+    raw = RawSolution("inaccurate", message=found.message)
+    solution = _measured(program, ((found.point, 0.1 * asked.tol),), found.duals, raw, Path(path).name, asked)
+    with_multipliers = "its multipliers prove" if found.duals is not None else "it has no multipliers; the point alone proves"
+    solution = dataclasses.replace(solution, message=f"{found.message}; {with_multipliers} the bound")
+    if solution.status == "optimal" or not prove:
+        return solution
+    return _proved(solution, found.message, limit)
+
+
+def _proved(solution: Solution, message: str, limit: float | None) -> Solution:
+    """A point as it is, with the better bound of multipliers that a solver finds when it starts there."""
+    try:
+        proof = solve(solution.program, tol=solution.tol, time_limit=limit, warm_start=solution.point)
+    except RelumodelError as error:
+        return dataclasses.replace(solution, message=f"{solution.message}; no solver here could improve it: {error}")
+    time_taken = solution.time + proof.time
+    if proof.bound <= solution.bound:
+        return dataclasses.replace(solution, time=time_taken)
+    gap = relative_gap(solution.objective, proof.bound)
+    status = _status(proof.status if proof.status in ("time limit", "interrupted") else solution.status, gap, solution.tol)
+    return dataclasses.replace(
+        solution,
+        status=status,
+        bound=proof.bound,
+        dual=proof.dual,
+        gap=gap,
+        time=time_taken,
+        message=f"{message}; the bound is of multipliers computed here ({proof.backend}, {proof.time:.2g} s)",
+    )
 
 
 def _measured(

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SECTIONS = ("NAME", "OBJSENSE", "ROWS", "COLUMNS", "RHS", "BOUNDS", "QUADOBJ", "QCMATRIX", "CSECTION", "ENDATA")
+SECTIONS = ("NAME", "ROWS", "COLUMNS", "RHS", "BOUNDS", "QUADOBJ", "QCMATRIX", "CSECTION", "ENDATA")
 MANY = ("QCMATRIX", "CSECTION")
 
 
@@ -111,10 +111,6 @@ class Reader:
             self.put(self.file.csections, words[1], [])
         else:
             self.words(words, 1, f"{words[0]} alone")
-
-    def read_objsense(self, words: list[str]) -> None:
-        if words != ["MIN"]:
-            raise self.error("the sense is not MIN")
 
     def read_rows(self, words: list[str]) -> None:
         kind, name = self.words(words, 2, "a kind and a row")

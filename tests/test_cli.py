@@ -158,7 +158,15 @@ class TestFiles:
         Path("p.sol").write_text("".join(f"{value!r}\n" for value in solution.point.tolist()))
         assert cli.main(["import", "p.json", "p.sol", "--out", "net.npz", "--tol", "1e-3"]) == 0
         report = capsys.readouterr().out
-        for part in ("problem", "5 sampled (seed 3)", "read from a file (plain)", "objective", "bound", "neurons", "net.npz"):
+        for part in (
+            "problem",
+            "5 sampled (seed 3)",
+            "read from a file (plain, one value a line)",
+            "objective",
+            "bound",
+            "neurons",
+            "net.npz",
+        ):
             assert part in report
         network = rm.load("net.npz")
         X, y = np.array([[0, 1], [1, 0], [1, 1], [-1, 2]]), np.array([1, 2, -1, 0.5])

@@ -96,3 +96,17 @@ def cone_violation(s: Vector, form: ConicForm) -> float:
         worst.append(-float(np.linalg.eigvalsh(smat(s[start : start + size])).min()))
         start += size
     return max(worst)
+
+
+def relative_violation(form: ConicForm, x: Vector) -> float:
+    """The largest violation of a cone by b - A x, each relative to its size: 1 + |b| + |A| |x|, of a cone of several rows the largest.
+
+    What is multiplied by a positive number stays in its cone, so whatever the scales of rows and data, 1 is a violation through and through.
+    """
+    size = 1 + abs(form.b) + abs(form.A) @ abs(x)
+    start = 0
+    for cone in form.cones:
+        if cone.kind not in ("zero", "nonnegative"):
+            size[start : start + cone.size] = size[start : start + cone.size].max()
+        start += cone.size
+    return cone_violation((form.b - form.A @ x) / size, form)

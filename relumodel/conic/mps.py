@@ -78,9 +78,10 @@ def write_mps(form: ConicForm, name: str, out: Out, step: Step, cones: str = "qc
     out("ENDATA\n")
 
 
-def slack_count(form: ConicForm) -> int:
-    """How many variables soc[i] the file has."""
-    return int((_members(form, coalesced(form.A))[form.rows("second-order")] < 0).sum())
+def slack_names(form: ConicForm) -> list[str]:
+    """The variables soc[i] that the file has after the form's own."""
+    soc = form.rows("second-order")
+    return [f"soc[{soc.start + k}]" for k in np.flatnonzero(_members(form, coalesced(form.A))[soc] < 0).tolist()]
 
 
 def refuse_cones(kinds: frozenset[str]) -> None:
@@ -107,7 +108,8 @@ def _members(form: ConicForm, A: scipy.sparse.csc_array) -> NDArray[np.intp]:
 
 
 def _names(layout: Layout, out: Out) -> None:
-    out(f"NAME {layout.name}\nOBJSENSE\n MIN\n")
+    # no OBJSENSE: to minimise is what readers do without one, and GLPK refuses the section
+    out(f"NAME {layout.name}\n")
 
 
 def _rows(layout: Layout, out: Out) -> None:

@@ -10,7 +10,7 @@ import pytest
 import relumodel as rm
 from relumodel.conic.assemble import assemble
 from relumodel.conic.cbf import row_order
-from relumodel.conic.solution_files import read_solution_file
+from relumodel.conic.solutions import read_solution_file
 from relumodel.program.semidefinite import smat
 from small_programs import KINDS, compiled, optimum
 
@@ -22,6 +22,10 @@ def raw(kind: str) -> rm.RawSolution:
     return find("clarabel").solve(compiled(kind).conic(), rm.Options(tol=1e-8))
 
 
+def stated(kind: str) -> str:
+    return repr(float(raw(kind).objective))
+
+
 def named(kind: str) -> list[tuple[str, float]]:
     return list(zip(compiled(kind).conic().names, raw(kind).x.tolist(), strict=True))
 
@@ -31,7 +35,7 @@ def highs(kind: str) -> str:
     z, rows = raw(kind).dual, range(len(raw(kind).dual))
     columns = "".join(f"{name} {value!r}\n" for name, value in named(kind))
     return (
-        f"Model status\nOptimal\n\n# Primal solution values\nFeasible\nObjective 0.5\n# Columns {len(named(kind))}\n{columns}"
+        f"Model status\nOptimal\n\n# Primal solution values\nFeasible\nObjective {stated(kind)}\n# Columns {len(named(kind))}\n{columns}"
         f"# Rows {len(rows)}\n" + "".join(f"r{i} 0\n" for i in rows) + f"\n# Dual solution values\nFeasible\n"
         f"# Columns 1\nx 0\n# Rows {len(rows)}\n"
         + "".join(f"r{i} {-z[i]!r}\n" for i in rows).replace("np.float64(", "").replace(")", "")
@@ -54,7 +58,7 @@ def mosek(kind: str) -> str:
     )
     return (
         "NAME                : \nPROBLEM STATUS      : PRIMAL_AND_DUAL_FEASIBLE\nSOLUTION STATUS     : OPTIMAL\n"
-        "OBJECTIVE NAME      : OBJ\nPRIMAL OBJECTIVE    : 0.5\nDUAL OBJECTIVE      : 0.5\n\n"
+        f"OBJECTIVE NAME      : OBJ\nPRIMAL OBJECTIVE    : {stated(kind)}\nDUAL OBJECTIVE      : 0.5\n\n"
         f"AFFINE CONIC CONSTRAINTS\nINDEX NAME I ACTIVITY DUAL\n{rows}\n"
         f"VARIABLES\nINDEX NAME AT ACTIVITY LOWER LIMIT UPPER LIMIT DUAL LOWER DUAL UPPER\n{columns}"
     )
@@ -73,25 +77,26 @@ def mosek_rows(kind: str) -> str:
     columns = "".join(f"{j} {name} SB {value!r} NONE NONE 0 0\n" for j, (name, value) in enumerate(named(kind)))
     return (
         "NAME                : p\nPROBLEM STATUS      : PRIMAL_AND_DUAL_FEASIBLE\nSOLUTION STATUS     : OPTIMAL\n"
-        f"PRIMAL OBJECTIVE    : 0.5\n\nCONSTRAINTS\nINDEX NAME AT ACTIVITY\n{rows}\nVARIABLES\nINDEX NAME AT ACTIVITY\n{columns}"
+        f"PRIMAL OBJECTIVE    : {stated(kind)}\n\nCONSTRAINTS\nINDEX NAME AT ACTIVITY\n{rows}\nVARIABLES\nINDEX NAME AT ACTIVITY\n{columns}"
     )
 
 
 def scip(kind: str) -> str:
     """SCIP leaves out what is zero."""
     lines = [f"{name}      {value!r} \t(obj:0)\n" for name, value in named(kind) if abs(value) > 1e-7]
-    return "solution status: optimal solution found\nobjective value:    0.5\n" + "".join(lines)
+    return f"solution status: optimal solution found\nobjective value:    {stated(kind)}\n" + "".join(lines)
 
 
 def gurobi(kind: str) -> str:
-    return "# Solution for model p\n# Objective value = 0.5\n" + "".join(f"{name} {value!r}\n" for name, value in named(kind))
+    columns = "".join(f"{name} {value!r}\n" for name, value in named(kind))
+    return f"# Solution for model p\n# Objective value = {stated(kind)}\n{columns}"
 
 
 def numbered(kind: str) -> str:
     """COPT's names for the columns of a CBF file."""
     more = [0.5] if compiled(kind).conic().P.nnz else []
     values = [value for _, value in named(kind)] + more
-    return "# Objective value 0.5\n" + "".join(f"C{j:07}  {value!r}\n" for j, value in enumerate(values))
+    return f"# Objective value {stated(kind)}\n" + "".join(f"C{j:07}  {value!r}\n" for j, value in enumerate(values))
 
 
 def of_columns(kind: str) -> str:
@@ -157,14 +162,15 @@ def test_windows_line_ends_and_a_byte_order_mark_are_the_same_file(tmp_path):
 
 
 TROUBLE = [
-    (highs, "# Columns 56", "# Columns x", r"line 7: '# Columns' without a count"),
+    (highs, "# Columns 56", "# Columns x", r"line 7: 'x' where the number of columns should be"),
+    (highs, "# Columns 56", "# Columns", r"line 7: '# Columns' without a count"),
     (highs, "loss.0 ", "loss.0 9 ", r"where line 25 of the 56 columns should be"),
     (highs, "Feasible\nObj", "None\nObj", r"line 5: there is no solution in the file; HiGHS ended with 'Optimal'"),
     (highs, "v[0,0] ", "v[0,1] ", r"line 9: a second value for 'v\[0,1\]'"),
     (mosek, "OPTIMAL", "PRIMAL_INFEASIBLE_CER", r"line 3: there is no solution in the file; MOSEK ended with PRIMAL_INF"),
     (mosek, "AFFINE CONIC CONSTRAINTS", "BARRED VARIABLES", r"a table 'BARRED VARIABLES'"),
     (mosek, " NONE NONE 0 0\n", "\n", r"4 entries where a line of VARIABLES has 8"),
-    (scip, "objective value:    0.5\n", "", r"the file ends before its objective value"),
+    (scip, "objective value:", "solution status:", r"the file ends before its objective value"),
     (scip, "solution status: optimal solution found\n", "no solution available\n", r"line 1: there is no solution"),
     (scip, "(obj:0)", "(obj:0) 5", r"where a name and a value should be"),
     (by_name, "v[0,0] ", "", r"where a name and a value should be"),
@@ -226,13 +232,20 @@ def test_a_solution_of_another_program_is_refused(writer, tmp_path):
 
 
 def test_a_point_far_off_is_measured_and_not_believed(tmp_path):
-    path = tmp_path / "p.sol"
-    path.write_text("# Objective value = -5\n" + "".join(f"{name} 100.0\n" for name, _ in named("LP")))
-    solution = compiled("LP").read_solution(path)
+    """Of the program's own variables; with all columns, what they violate and what they give tells that it is no solution."""
+    path, program = tmp_path / "p.sol", compiled("LP")
+    names = program.conic().names
+    path.write_text("".join(f"{name} 100.0\n" for name in names[: program.n_variables]))
+    solution = program.read_solution(path)
     assert solution.status == "tolerance not reached"
     assert solution.violation == 0
     assert solution.bound <= optimum("LP") <= solution.objective
-    assert "states the objective -5" in solution.message
+    path.write_text("# Objective value = -5\n" + "".join(f"{name} 100.0\n" for name in names))
+    with pytest.raises(rm.FileError, match=r"states the objective -5, and its values give 220; is it cut short, or"):
+        program.read_solution(path)
+    path.write_text("".join(f"{name} {float(k)}\n" for k, name in enumerate(names)))
+    with pytest.raises(rm.FileError, match=r"has values that violate a constraint of this program by \d+%"):
+        program.read_solution(path)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +255,7 @@ def test_a_point_far_off_is_measured_and_not_believed(tmp_path):
         (b"\n \n", "is empty"),
         (b"\xff\xfe\x00", "is not a text file"),
         (b'<?xml version = "1.0"?>', "line 1: not a solution file that relumodel reads"),
-        (b"Columns\n Index Status\n", r"line 1: not a solution file .*style 0"),
+        (b"Columns\n Index Status\n", r"line 2: a table without the names .*style 0"),
         (b"# nothing\n", "there is no value in the file"),
         (b"Hello, how are you?\n", "line 1: 'Hello, how are you"),
     ],

@@ -1,0 +1,32 @@
+# Solution for model relumodel-570280795147958f
+# Objective value = 5.0547818394440069e-01
+v[0,0] 0
+v[0,1] 0
+v[1,0] 6.7098289462959917e+00
+v[1,1] 8.9741358425737972e-01
+v[2,0] 0
+v[2,1] 0
+w[0,0] 0
+w[0,1] 0
+w[1,0] 0
+w[1,1] 0
+w[2,0] 0
+w[2,1] 1
+loss.0 2
+loss.1 0
+loss.2 0
+loss.3 0
+loss.4 0
+loss.5 0
+penalty.0 0
+penalty.1 0
+penalty.2 6.7098289462959917e+00
+penalty.3 8.9741358425737972e-01
+penalty.4 0
+penalty.5 0
+penalty.6 0
+penalty.7 0
+penalty.8 0
+penalty.9 0
+penalty.10 0
+penalty.11 1
