@@ -6,6 +6,7 @@ with its bound, so for P x + c + A'z = 0 the dual is z = - row dual.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ PAUSE = 0.05
 
 
 class _StoppedError(Exception):
-    """Raised from HiGHS's log to leave its active-set method, which has no other ear."""
+    """Raised from HiGHS's log to leave the active-set method of versions before 1.16, which has no other ear."""
 
 
 class HighsBackend:
@@ -61,18 +62,30 @@ class HighsBackend:
     def solve(self, problem: ConicForm, options: Options) -> RawSolution:
         import highspy
 
-        solver = highspy.Highs()
+        solver = _silent(highspy)
         _set_options(solver, problem, options, highspy)
         _pass_model(solver, problem, highspy)
-        _listen(solver, problem, options, highspy)
+        listener = _Listener(options, highspy)
+        listener.attach(solver, quadratic=problem.P.nnz > 0)
         with options.catching_interrupt():
             try:
                 solver.run()
             except _StoppedError:
-                return RawSolution(
-                    options.stopped or "interrupted", message="HiGHS: stopped during its active-set method, which leaves no point"
-                )
+                return _without_point(options)
+        if listener.error is not None:
+            raise listener.error
         return _raw(solver, problem, options)
+
+
+def _silent(highspy: Any) -> Any:
+    """A solver that prints nothing yet; from 1.16 on, a plain `Highs()` prints a banner as it connects its callbacks."""
+
+    class Silent(highspy.Highs):
+        def enableCallbacks(self) -> None:
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()
+
+    return Silent()
 
 
 def _set_options(solver: Any, problem: ConicForm, options: Options, highspy: Any) -> None:
@@ -114,36 +127,76 @@ def _pass_model(solver: Any, problem: ConicForm, highspy: Any) -> None:
         raise BackendError("HiGHS does not take the problem; solve with verbose='solver' to see what it says.")
 
 
-def _listen(solver: Any, problem: ConicForm, options: Options, highspy: Any) -> None:
-    """Report progress, and stop when asked. The active-set method offers no interrupt; it is left by an exception from its log."""
-    kinds = highspy.cb.HighsCallbackType
-    quadratic = problem.P.nnz > 0
-    last, iterations = -np.inf, 0
+class _Listener:
+    """Reports progress, stops the solver when asked, and keeps what is raised in its callback (`error`).
 
-    def watch(kind: Any, message: str, out: Any, reply: Any, data: Any) -> None:
-        nonlocal last, iterations
-        if kind == kinds.kCallbackLogging:
-            line = message.split()  # iteration, objective, ...
-            if len(line) == 4 and line[0].isdigit() and options.report(int(line[0]), float(line[1])):
-                raise _StoppedError
+    HiGHS turns exceptions of callbacks into a failed solve (from 1.16 on) or lets them through, so only its active-set method
+    before 1.16, which no callback can interrupt, is left by one.
+    """
+
+    def __init__(self, options: Options, highspy: Any) -> None:
+        self.options, self.kinds = options, highspy.cb.HighsCallbackType
+        self.error: BaseException | None = None
+        self.last, self.iterations = -np.inf, 0
+        self.by_exception = False
+
+    def attach(self, solver: Any, quadratic: bool) -> None:
+        solver.setCallback(self.watch, None)
+        if not quadratic:
+            solver.startCallback(self.kinds.kCallbackSimplexInterrupt)
+            solver.startCallback(self.kinds.kCallbackIpmInterrupt)
             return
+        # versions before 1.15 hand their log to callbacks only where it is also written somewhere, and then print nothing of it
+        for key, value in {"log_file": os.devnull, "log_to_console": False, "output_flag": True}.items():
+            solver.setOptionValue(key, value)
+        solver.startCallback(self.kinds.kCallbackLogging)
+        interrupt = getattr(self.kinds, "kHighsCallbackQpInterrupt", None)  # 1.16
+        self.by_exception = interrupt is None
+        if interrupt is not None:
+            solver.startCallback(interrupt)
+
+    def watch(self, kind: Any, message: str, out: Any, reply: Any, data: Any) -> None:
+        try:
+            if kind == self.kinds.kCallbackLogging:
+                stop = self.read(message)
+            else:
+                stop = reply.user_interrupt = self.look(out)
+        except BaseException as error:  # a second Ctrl-C
+            self.error, stop = error, True
+        if stop and self.by_exception:
+            raise self.error or _StoppedError
+
+    def read(self, message: str) -> bool:
+        """A line of the active-set method's log, (iteration, objective, ...); whether to stop."""
+        if self.options.verbose:
+            print(message, end="")
+        line = message.split()
+        if len(line) == 4 and line[0].isdigit():
+            self.iterations = int(line[0])
+            return self.options.report(self.iterations, float(line[1]))
+        return self.stopping()
+
+    def look(self, out: Any) -> bool:
+        """One of thousands of calls a second; whether to stop."""
         now = time.perf_counter()
-        if options.stopped is None and now - last < PAUSE:
-            return
-        last = now
-        iterations = max(iterations, out.simplex_iteration_count, out.ipm_iteration_count)  # each -1 while the other works
-        if options.report(iterations):
-            reply.user_interrupt = True
+        if self.stopping():
+            return True
+        if now - self.last < PAUSE:
+            return False
+        self.last = now
+        self.iterations = max(
+            self.iterations, out.simplex_iteration_count, out.ipm_iteration_count
+        )  # each -1 while the other works
+        return self.options.report(self.iterations)
 
-    solver.setCallback(watch, None)
-    if quadratic:
-        if not options.verbose:
-            solver.setOptionValue("log_to_console", False)
-            solver.setOptionValue("output_flag", True)
-        solver.startCallback(kinds.kCallbackLogging)
-    else:
-        solver.startCallback(kinds.kCallbackSimplexInterrupt)
-        solver.startCallback(kinds.kCallbackIpmInterrupt)
+    def stopping(self) -> bool:
+        return self.error is not None or self.options.stopped is not None
+
+
+def _without_point(options: Options) -> RawSolution:
+    return RawSolution(
+        options.stopped or "interrupted", message="HiGHS: stopped during its active-set method, which leaves no point"
+    )
 
 
 def _raw(solver: Any, problem: ConicForm, options: Options) -> RawSolution:

@@ -10,6 +10,7 @@ import pytest
 import relumodel as rm
 from data_strategies import example
 from relumodel import backend as registry
+from relumodel.conic.assemble import assemble
 
 WITH_CALLBACK = ["clarabel", "scs", "highs"]
 WITH_CLOCK = ["clarabel", "scs", "highs", "cvxpy"]
@@ -41,11 +42,24 @@ def test_a_callback_can_stop(name):
     assert solution.history[0] == seen[0]
 
 
-def test_a_callback_can_stop_the_active_set_method():
-    """HiGHS's method for quadratic programs has no way out of its own."""
-    solution = check(program(80, rm.Squared()).solve(backend="highs", callback=lambda progress: True))
-    assert solution.status == "interrupted"
-    assert "active-set method" in solution.message
+def test_the_active_set_method_stops_too():
+    """HiGHS's method for quadratic programs: no way out of its own before 1.16, where it takes an exception for a failure."""
+    quadratic = program(80, rm.Squared())
+    stopped = check(quadratic.solve(backend="highs", callback=lambda progress: True))
+    assert (stopped.status, len(stopped.history)) == ("interrupted", 1)
+    assert check(quadratic.solve(backend="highs", time_limit=0.02)).status == "time limit"
+
+
+@pytest.mark.parametrize("loss", [rm.Hinge(), rm.Squared()], ids=["linear", "quadratic"])
+def test_what_is_raised_while_highs_calls_back_is_not_lost(loss):
+    """As by a second Ctrl-C: it is raised wherever Python runs next."""
+
+    class Twice(registry.Options):
+        def report(self, *numbers, **more):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registry.find("highs").solve(assemble(program(80, loss)).form, Twice())
 
 
 @pytest.mark.parametrize("name", WITH_CALLBACK)
@@ -97,6 +111,7 @@ import signal, sys, threading, time
 import numpy as np
 import relumodel as rm
 from relumodel import backend as registry
+from relumodel.conic.assemble import assemble
 
 name, loss, penalty, n, options = sys.argv[1], eval(sys.argv[2]), eval(sys.argv[3]), int(sys.argv[4]), eval(sys.argv[5])
 watched = sys.argv[6] == "True"
