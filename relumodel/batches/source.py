@@ -30,20 +30,36 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over all batches, by which a pass knows whether it saw the same data. rows: those of positive weight.  pairs: of features times
-    targets, sample by sample."""
+    """Sums over all samples, by which a pass knows whether it saw the same ones, in whatever order and batches.
+
+    Every sample is projected on a random vector of fixed seed, p = x.g and q = y.h, so that what moves numbers within a sample (flips,
+    rotations, shifts) moves p; the sums are of functions that are not linear, so that changes do not cancel, and not even, so that
+    signs count. rows : of positive weight.  positive, squares : sums of max(p, 0) and p^2.  targets : of (q + 1/2)^2.
+    pairs : of weight |p| |q + 1/2|, which ties the parts of a sample together.
+    """
 
     rows: int
     batches: int
     weight: float
-    features: float
+    positive: float
+    squares: float
     targets: float
     pairs: float
 
     def same(self, other: Totals) -> bool:
-        """Whether the data are the same, in whatever order and batches."""
-        sums = ((getattr(self, name), getattr(other, name)) for name in ("weight", "features", "targets", "pairs"))
-        return self.rows == other.rows and all(abs(a - b) <= SAME * (abs(a) + abs(b)) + 1e-12 for a, b in sums)
+        """Whether the data are the same."""
+        names = ("weight", "positive", "squares", "targets", "pairs")
+        sums = ((getattr(self, name), getattr(other, name)) for name in names)
+        return self.rows == other.rows and all(abs(a - b) <= SAME * (abs(a) + abs(b)) for a, b in sums)
+
+
+def _sums(batch: BatchData) -> Matrix:
+    """The `Totals` of some samples, without their numbers."""
+    y = batch.y.reshape(len(batch.y), -1)
+    p = batch.X @ np.random.default_rng(0).standard_normal(batch.X.shape[1])
+    q = y @ np.random.default_rng(1).uniform(1.0, 2.0, y.shape[1]) + 0.5
+    weights = batch.weights
+    return np.array([weights.sum(), np.maximum(p, 0.0).sum(), p @ p, q @ q, (weights * np.abs(p)) @ np.abs(q)])
 
 
 class Source:
@@ -74,7 +90,7 @@ class Source:
         """One pass. order : shuffles arrays; an iterable has its own order. Raises `InputError` naming the batch, and after the last one
         where the data are not those of the first pass."""
         rows = batches = 0
-        sums = np.zeros(4)
+        sums = np.zeros(5)
         for number, parts in enumerate(self._parts(order)):
             try:
                 X, y, weights = parts
@@ -87,8 +103,7 @@ class Source:
                 continue
             rows, batches = rows + len(batch.X), batches + 1
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused
-                sizes, targets = np.abs(batch.X).sum(axis=1), np.abs(batch.y + 0.5).reshape(len(batch.y), -1)
-                sums += (batch.weights.sum(), sizes.sum(), (targets**2).sum(), sizes @ targets.sum(axis=1))
+                sums += _sums(batch)
             yield batch
         if not rows:
             raise InputError("The data have no batch with a sample of positive weight.")
@@ -98,7 +113,7 @@ class Source:
         elif not self.totals.same(totals):
             raise InputError(
                 f"This pass through the data gave other samples than the first ({totals.rows:,} of them, first {self.totals.rows:,}; sums over "
-                "X, y and both are compared too). Every pass must give all of the same samples, in any order: no drop_last, no sampler that "
+                "random projections of X, y and both are compared too). Every pass must give all of the same samples, in any order: no drop_last, no sampler that "
                 "leaves some out, no random augmentation."
             )
 
@@ -160,7 +175,7 @@ def survey(source: Source, bias: bool, largest: int, enough: int) -> Survey:
     assert source.width is not None
     columns = source.columns
     assert columns is not None
-    if not (math.isfinite(totals.features + totals.targets + totals.pairs + squares) and np.isfinite(gram).all()):
+    if not (math.isfinite(totals.squares + totals.targets + totals.pairs + squares) and np.isfinite(gram).all()):
         raise InputError(
             "X or y holds numbers whose squares, or their sums, are beyond float64; rescale them, for example to unit variance."
         )

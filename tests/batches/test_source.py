@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import relumodel as rm
+from relumodel.batches.source import Source
 
 RELU = rm.TwoLayer(rm.ReLU(), bias=True)
 MODEL = rm.Model(RELU, rm.Squared(), rm.WeightDecay(0.01))
@@ -169,6 +170,59 @@ def test_columns_keep_their_order() -> None:
     assert MODEL.compile_batches([(frame, y), (X, y)], patterns=PATTERNS).source.names == ("a", "b", "c")
     with pytest.raises(rm.InputError, match=r"Batch 1: X has other columns.*column 0 is 'c'.*the same order"):
         MODEL.compile_batches([(frame, y), (frame[["c", "b", "a"]], y)], patterns=PATTERNS)
+
+
+def swapped_halves(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    out = images.copy()
+    out[:, :3] = out[rng.permutation(len(out)), :3]
+    return out
+
+
+AUGMENTED = {
+    "flips": lambda images, rng: np.where(rng.random((len(images), 1, 1)) < 0.5, images, images[:, :, ::-1]),
+    "rotations": lambda images, rng: np.stack([np.rot90(image, int(rng.integers(4))) for image in images]),
+    "shifts": lambda images, rng: np.stack([np.roll(image, int(rng.integers(-1, 2)), axis=1) for image in images]),
+    "signs": lambda images, rng: images * rng.choice([-1.0, 1.0], (len(images), 1, 1)),
+    "permuted pixels": lambda images, rng: images.reshape(len(images), -1)[:, rng.permutation(36)],
+    "pasted halves": swapped_halves,
+    "one sample of all": lambda images, rng: np.concatenate([images[:1, ::-1] if rng.random() < 0.5 else images[:1], images[1:]]),
+}
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("kind", AUGMENTED)
+def test_a_loader_that_changes_its_samples_is_refused(kind: str, centred: bool) -> None:
+    """All of these keep the sum of the absolute entries of every sample, or of all of them."""
+    images = np.random.default_rng(0).uniform(-1 if centred else 0, 1, (300, 6, 6))
+    y, rng = np.where(images[:, 0, 0] > 0.5, 1.0, -1.0), np.random.default_rng(1)
+    source = Source(lambda: [(AUGMENTED[kind](images, rng), y)], rm.Hinge(), 64)
+    with pytest.raises(rm.InputError, match="gave other samples"):
+        for _ in range(20):
+            list(source.batches())
+
+
+def test_the_same_samples_in_another_order_and_other_batches_are_the_same() -> None:
+    rng = np.random.default_rng(0)
+    for scale, offset in ((1.0, 0.0), (1e-12, 0.0), (1e6, 0.0), (1.0, 1e6)):
+        X, y = scale * rng.standard_normal((500, 40)) + offset, scale * rng.standard_normal((500, 3))
+
+        def shuffled(X: np.ndarray = X, y: np.ndarray = y) -> Any:
+            order = rng.permutation(500)
+            ends = np.sort(rng.integers(1, 500, 5))
+            return [(X[part], y[part], 1.0 + part) for part in np.split(order, ends) if len(part)]
+
+        source = Source(shuffled, rm.Squared(), 1)
+        for _ in range(5):
+            list(source.batches())
+
+
+def test_weights_that_change_hands_are_seen() -> None:
+    X, y = data()
+    source = Source(lambda: [(X, y, rng.permutation(np.arange(1.0, len(X) + 1)))], rm.Squared(), 1)
+    rng = np.random.default_rng(0)
+    list(source.batches())
+    with pytest.raises(rm.InputError, match="gave other samples"):
+        list(source.batches())
 
 
 def test_data_that_change_are_refused() -> None:
