@@ -197,8 +197,7 @@ def test_a_loader_that_changes_its_samples_is_refused(kind: str, centred: bool) 
     y, rng = np.where(images[:, 0, 0] > 0.5, 1.0, -1.0), np.random.default_rng(1)
     source = Source(lambda: [(AUGMENTED[kind](images, rng), y)], rm.Hinge(), 64)
     with pytest.raises(rm.InputError, match="gave other samples"):
-        for _ in range(20):
-            list(source.batches())
+        any(not list(source.batches()) for _ in range(20))
 
 
 def test_the_same_samples_in_another_order_and_other_batches_are_the_same() -> None:
