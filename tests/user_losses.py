@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 import relumodel as rm
-from relumodel.losses import ResidualLoss
+from relumodel.losses import ResidualLoss, positive, soft
 from relumodel.penalties import Penalty
 from relumodel.program.functions import Norm
 from relumodel.program.rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
@@ -63,28 +63,35 @@ class ElasticNorm(Norm):
     """beta sum_b ( |u_b|_2 + |u_b|_1 ): a norm, whose dual norm is neither of the two built in."""
 
     def value(self, z):
-        U = array_namespace(z).reshape(z, (-1, self.size))
-        return self.beta * (np.linalg.norm(U, axis=1).sum() + abs(U).sum())
+        return self.beta * (self._lengths(abs(self._blocks(z))) + abs(self._blocks(z)).sum(1)).sum()
 
     def prox(self, z, t):
-        U = np.reshape(z, (-1, self.size))
-        U = np.sign(U) * np.maximum(np.abs(U) - t * self.beta, 0.0)
-        sizes = np.linalg.norm(U, axis=1, keepdims=True)
-        return (U * np.maximum(sizes - t * self.beta, 0.0) / np.where(sizes > 0, sizes, 1.0)).reshape(-1)
+        U = self._blocks(z)
+        U = soft(U, t * self.beta)
+        sizes = self._lengths(U)
+        share = positive(sizes - t * self.beta) / array_namespace(z).where(sizes > 0, sizes, 1.0 + 0 * sizes)
+        return array_namespace(z).reshape(U * share[:, None], (-1,))
 
     def block_gauges(self, q):
         """The least s with |soft(q, s)|_2 <= s: by bisection from above, to the last digit."""
-        A = np.abs(np.reshape(q, (-1, self.size)))
-        low, high = np.zeros(len(A)), A.max(axis=1)
-        for _ in range(80):
+        xp, A = array_namespace(q), abs(self._blocks(q))
+        low, high = 0 * A[:, 0], xp.max(A, axis=1)
+        for _ in range(50):
             middle = 0.5 * (low + high)
-            inside = np.linalg.norm(np.maximum(A - middle[:, None], 0.0), axis=1) <= middle
-            low, high = np.where(inside, low, middle), np.where(inside, middle, high)
+            inside = self._lengths(positive(A - middle[:, None])) <= middle
+            low, high = xp.where(inside, low, middle), xp.where(inside, middle, high)
         return high
 
     def project_dual(self, q):
-        gauges = np.maximum(self.block_gauges(q) / self.beta, 1.0)
-        return (np.reshape(q, (-1, self.size)) / gauges[:, None]).reshape(-1)
+        over = (self.block_gauges(q) / self.beta).clip(1.0)
+        return array_namespace(q).reshape(self._blocks(q) / over[:, None], (-1,))
+
+    def _blocks(self, z):
+        return array_namespace(z).reshape(z, (-1, self.size))
+
+    @staticmethod
+    def _lengths(U):
+        return array_namespace(U).sqrt((U * U).sum(1))
 
     def rows(self, m):
         two, one = rm.WeightDecay(self.beta).function(self.size).rows(m), rm.PathNorm(self.beta).function(self.size).rows(m)

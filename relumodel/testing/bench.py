@@ -17,23 +17,10 @@ from ..backend import Backend, ConicForm, Options, RawSolution, declined, lackin
 from ..conic.assemble import Assembled, assemble
 from ..conic.quadratic import quadratic_to_cone
 from ..errors import RelumodelError
+from ..faces.report import FailedError, SkippedError, demand
 from .output import Captured, captured_output
 
 Vector = NDArray[np.float64]
-
-
-class FailedError(Exception):
-    """A check failed."""
-
-
-class SkippedError(Exception):
-    """A check does not apply; the message says what is missing."""
-
-
-def demand(condition: bool | np.bool_, message: str) -> None:
-    """Fail with the message unless the condition holds."""
-    if not condition:
-        raise FailedError(message)
 
 
 @dataclass(frozen=True, eq=False)
