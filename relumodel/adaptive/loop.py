@@ -238,7 +238,7 @@ def _in_use(solution: Solution) -> Cells:
     """The cells of the blocks that are not zero."""
     inverse: Any = getattr(solution.program.inverse, "one", solution.program.inverse)
     used = np.unique(np.flatnonzero(inverse.blocks(solution.point).any(axis=1)) % inverse.found.count)
-    return Cells(inverse.found.D, inverse.found.witnesses).take(used)
+    return Cells(inverse.found.D, inverse.found.known).take(used)
 
 
 def point_of(program: Program, neurons: Neurons, cell: NDArray[np.intp]) -> Matrix:

@@ -89,7 +89,7 @@ def _parts(program: Program) -> dict[str, Any]:
     X = inverse.X[:, :-1] if program.model.network.bias else inverse.X
     found = getattr(inverse, "found", None)
     bound: Any = getattr(loss.function, "clean", loss.function)  # robust losses wrap the clean one
-    arrays = {"X": X, "y": bound.targets} | ({} if found is None else {"witnesses": found.witnesses})
+    arrays = {"X": X, "y": bound.targets} | ({"witnesses": found.known} if isinstance(found, PatternSet) else {})
     if (weights := program.sample_weights) is not None:
         arrays["weights"] = weights
     if (classes := getattr(bound, "classes", None)) is not None:

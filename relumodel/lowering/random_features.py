@@ -8,6 +8,7 @@ neurons (sqrt|a_i| u_i, +-sqrt|a_i|). No constraints: with the losses that are l
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,9 @@ def lower_random_features(network: RandomFeatures, model: Model, data: Data, pat
             f"them, or rm.PatternsOf(network) for those of a network; got {patterns!r}."
         )
     found = patterns.find(with_bias(data.X, network.bias), network.bias)
-    if np.isnan(found.witnesses).any():
-        bad = int(np.isnan(found.witnesses).any(axis=1).argmax())
+    found = dataclasses.replace(found, known=found.witnesses)
+    if np.isnan(found.known).any():
+        bad = int(np.isnan(found.known).any(axis=1).argmax())
         raise InputError(
             f"Pattern {bad} is not [X u >= 0] for any u with no sample on its boundary, so it gives no feature; remove it, or use "
             "rm.SamplePatterns."
@@ -48,7 +50,7 @@ def lower_random_features(network: RandomFeatures, model: Model, data: Data, pat
 def random_features_program(model: Model, data: Data, found: PatternSet) -> Program:
     """The program on the witnesses of patterns that were found before."""
     X = with_bias(data.X, model.network.bias)
-    features: NDArray[np.float64] = np.ascontiguousarray((found.witnesses / model.penalty.norms(found.witnesses)[:, None]).T)
+    features: NDArray[np.float64] = np.ascontiguousarray((found.known / model.penalty.norms(found.known)[:, None]).T)
     terms = (
         Term("loss", SampleLoss.bind(model.loss, data.y, data.weights), Dense(np.maximum(X @ features, 0.0))),
         Term("penalty", L1Norm(model.penalty.beta, 1), Identity(found.count)),

@@ -74,6 +74,8 @@ def two_layer_program(model: Model, data: Data, found: PatternSet, shares: Matri
 def _(network: TwoLayer, model: Model, data: Data, found: PatternSet | None, arrays: Any) -> Program:
     if found is None:  # an activation without patterns
         return lower_activation(network.activation, model, data, None)
+    if model.perturbation is None:  # what was not at hand may be looked for
+        found = dataclasses.replace(found, X=with_bias(data.X, network.bias))
     return two_layer_program(model, data, found, arrays.get("shares"))
 
 
@@ -87,14 +89,17 @@ def _patterns(network: DeclaredNetwork, model: Model, X: Matrix, strategy: Patte
 
 
 def refuse_gates(network: DeclaredNetwork, found: PatternSet) -> PatternSet:
-    """The patterns, or an error where a gated network is without a gate for one."""
-    if not network.activation.self_gated and np.isnan(found.witnesses).any():
-        bad = int(np.isnan(found.witnesses).any(axis=1).argmax())
+    """The patterns, with all their gates for a gated network, or an error where there is none for one."""
+    if network.activation.self_gated:
+        return found
+    gates = found.witnesses
+    if np.isnan(gates).any():
+        bad = int(np.isnan(gates).any(axis=1).argmax())
         raise InputError(
             f"Pattern {bad} is not [X g >= 0] for any gate g with no sample on its boundary, so a gated network cannot use it; "
             "remove it or use rm.ReLU()."
         )
-    return found
+    return dataclasses.replace(found, known=gates)
 
 
 def _clean_terms(model: Model, X: Matrix, data: Data, found: PatternSet) -> list[Term]:

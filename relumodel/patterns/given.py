@@ -11,7 +11,7 @@ from ..errors import InputError, InputTypeError
 from ..perturbations import Ball
 from .holding_arrays import HoldsArrays, frozen
 from .pattern_set import PatternSet, PatternStrategy
-from .witness import find_witnesses, no_witnesses
+from .witness import no_witnesses
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -38,8 +38,10 @@ class GivenPatterns(HoldsArrays, PatternStrategy):
                 f"GivenPatterns has {samples} rows but X has {len(X)} samples; give an n x P array with one row per "
                 f"sample and one column per pattern."
             )
-        witnesses = find_witnesses(X, self.array) if ball is None else no_witnesses(X, self.array)
-        return PatternSet(self.array, witnesses, complete=False, origin=f"{count:,} given")
+        # what compiles in milliseconds would take longer than the solve with a linear program a pattern, which it hardly ever needs
+        return PatternSet(
+            self.array, no_witnesses(X, self.array), complete=False, origin=f"{count:,} given", X=X if ball is None else None
+        )
 
 
 def _as_patterns(array: ArrayLike) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from .packing import distinct, pack, told_apart
 from .pattern_set import PatternSet, PatternStrategy
 from .scaling import unit_rows
 from .sub_networks import SubNetworks, given, patterns
-from .witness import find_witnesses, is_strict, no_witnesses
+from .witness import is_strict
 
 
 @dataclass(frozen=True, init=False)
@@ -45,10 +45,8 @@ class PatternsOf(PatternStrategy):
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """The network's patterns on X (n, d). Raises `InputError` when its inputs or its bias do not fit the data."""
         D, witnesses, boundary = self._of_neurons(X, bias, ALONE)
-        if boundary.any():
-            part = D[:, boundary]
-            witnesses[boundary] = find_witnesses(X, part) if ball is None else no_witnesses(X, part)
-        return self._found(D, witnesses)
+        witnesses[boundary] = np.nan
+        return self._found(D, witnesses, X if ball is None else None)
 
     def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
         """Patterns of neurons with a sample on their boundary stay without witness: to find one takes all rows."""
@@ -56,9 +54,9 @@ class PatternsOf(PatternStrategy):
         witnesses[boundary] = np.nan
         return self._found(D, witnesses)
 
-    def _found(self, D: NDArray[np.bool_], witnesses: NDArray[np.float64]) -> PatternSet:
+    def _found(self, D: NDArray[np.bool_], witnesses: NDArray[np.float64], X: NDArray[np.float64] | None = None) -> PatternSet:
         origin = f"{len(witnesses):,} of a network with {self.network.neurons:,} neurons"  # type: ignore[union-attr]
-        return PatternSet(D, witnesses, complete=False, origin=origin)
+        return PatternSet(D, witnesses, complete=False, origin=origin, X=X)
 
     def _of_neurons(
         self, X: NDArray[np.float64], bias: bool, ranks: Alone

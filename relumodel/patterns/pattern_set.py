@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,9 @@ from ..declared import Declared
 from ..errors import InputError
 from ..perturbations import Ball
 from ..program.ranks import Alone
+from .arrangement import Arrangement, arrangement
 from .sub_networks import SubNetworks
+from .witness import find_witnesses
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,21 +22,57 @@ class PatternSet:
     """P activation patterns of n samples.
 
     D : (n, P) bool, column i is the pattern [X a_i >= 0].
-    witnesses : (P, d) float64, row i is the a_i, unit 2-norm, with (2 D_i - 1) * (X a_i) > 0 on every non-zero row of
-        X; a row of NaN where no such vector exists (a given pattern whose cone has no interior), or where there is a
-        perturbation, for which robust witnesses replace these, and none was at hand.
+    known : (P, d) float64, the witnesses at hand: row i is the a_i, unit 2-norm, with (2 D_i - 1) * (X a_i) > 0 on every non-zero
+        row of X; a row of NaN where none is.
     complete : True only when D holds every pattern of the arrangement (then the program is exact).
     origin : one phrase for the report, e.g. "50 sampled (seed 0)".
+    X : (n, d), where `witness` may look for those that are not at hand, a linear program each; None where it may not: with a
+        perturbation robust witnesses replace them, and of rows on several ranks no rank has all.
+
+    That a pattern has no witness is known once it was looked for. A program does not depend on it: the sign cone of such a pattern
+    has no interior, and whatever lies in it is a network's block all the same.
     """
 
     D: NDArray[np.bool_]
-    witnesses: NDArray[np.float64]
+    known: NDArray[np.float64]
     complete: bool
     origin: str
+    X: NDArray[np.float64] | None = None
+    _searched: dict[int, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def count(self) -> int:
         return self.D.shape[1]
+
+    @property
+    def witnesses(self) -> NDArray[np.float64]:
+        """(P, d), all of them: those at hand, and those that are found by looking; NaN where there is none."""
+        missing = np.flatnonzero(np.isnan(self.known).any(axis=1))
+        if self.X is None or not len(missing):
+            return self.known
+        self._search([i for i in missing.tolist() if i not in self._searched])
+        out = self.known.copy()
+        out[missing] = [self._searched[i] for i in missing.tolist()]
+        return out
+
+    def witness(self, i: int) -> NDArray[np.float64]:
+        """(d,), that of pattern i, looked for where it is not at hand; NaN where there is none."""
+        if self.X is None or not np.isnan(self.known[i]).any():
+            return self.known[i]
+        if i not in self._searched:
+            self._search([i])
+        return self._searched[i]
+
+    def _search(self, indices: list[int]) -> None:
+        """Look for the witnesses of these patterns, and keep what comes out."""
+        if indices:
+            assert self.X is not None
+            self._searched.update(zip(indices, find_witnesses(self.X, self.D[:, indices], self._arrangement), strict=True))
+
+    @cached_property
+    def _arrangement(self) -> Arrangement:
+        assert self.X is not None
+        return arrangement(self.X)
 
 
 class PatternStrategy(Declared):

@@ -56,7 +56,7 @@ def find_witnesses(X: NDArray[np.float64], D: NDArray[np.bool_], reduced: Arrang
 
 
 def no_witnesses(X: NDArray[np.float64], D: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """NaN for each pattern: with a perturbation robust witnesses are looked for instead, and clean ones would be for nothing."""
+    """NaN for each pattern: they are looked for when asked; with a perturbation robust ones are, and clean ones would be for nothing."""
     return np.full((D.shape[1], X.shape[1]), np.nan)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -91,8 +92,8 @@ class TwoLayerInverse:
         margin = 8 * np.finfo(float).eps * np.linalg.norm(X, axis=1) * np.linalg.norm(blocks[used], axis=1)[:, None]
         out = blocks.copy()
         for j in np.flatnonzero(ranks.any((slack < margin).any(axis=1))):
-            block, witness = blocks[used[j]], self.found.witnesses[pattern[j]]
-            moved = into_cone(block, side[j][:, None] * X, witness, self.ball, ranks)
+            i, block = int(pattern[j]), blocks[used[j]]
+            moved = into_cone(block, side[j][:, None] * X, self.found.known[i], self.ball, ranks, partial(self.found.witness, i))
             # where the nearest point is the apex, what is computed is rounding: the block is zero
             out[used[j]] = moved if np.linalg.norm(moved) > 1e-13 * np.linalg.norm(block) else 0.0
         return out

@@ -84,3 +84,30 @@ def test_at_extreme_scales(scale):
     point = into_cone(np.array([-1.0, 2.0]) * scale, G, witness)
     assert (point >= 0).all()
     np.testing.assert_allclose(point / scale, [0, 2], atol=1e-12)
+
+
+@settings(max_examples=200)
+@given(cones())
+def test_without_a_witness_at_hand_the_result_is_as_good(cone):
+    u, G, witness = cone
+    if (np.abs(G @ witness) <= 1e-6 * np.linalg.norm(G, axis=1)).any():
+        return  # a zero row, or a witness on the border
+    point = into_cone(u, G, np.full_like(u, np.nan), search=lambda: witness)
+    if np.linalg.norm(point) > 1e-13 * np.linalg.norm(u):  # else the apex is nearest, and the block is zero
+        assert (G @ point >= 0).all()
+    assert np.linalg.norm(point - projection(u, G)) <= 1e-7 * np.linalg.norm(u)
+
+
+def test_a_search_is_made_only_where_the_boundary_rows_do_not_say_which_way():
+    rng, none = np.random.default_rng(0), np.full(30, np.nan)
+    a = rng.standard_normal(30)
+    X = rng.standard_normal((200, 30))
+    G = np.sign(X @ a)[:, None] * X
+    for u in a + 3 * rng.standard_normal((20, 30)):  # in general position: never
+        assert (G @ into_cone(u, G, none) > 0).all()
+    asked = []
+    facet = G[(G @ a / np.linalg.norm(G, axis=1)).argmin()]
+    thin = np.vstack([G, -facet])  # no interior: asked once, and the answer is the nearest point up to rounding
+    point = into_cone(a, thin, none, search=lambda: asked.append(1) or none)
+    assert len(asked) == 1
+    assert (thin @ point).min() >= -1e-13 * np.linalg.norm(thin, axis=1).max() * np.linalg.norm(point)
