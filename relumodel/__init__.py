@@ -8,9 +8,8 @@ network = solution.network()
 result = model.fit(X, y)  # patterns that adapt, and a bound on every other network
 """
 
-from . import attacks
 from .api import Model, Program, load_program, path, polish, refine
-from .backend import Options, Progress, RawSolution, backends, register
+from .backend import Options, RawSolution, backends, register
 from .class_losses import MultiMargin, SoftmaxCrossEntropy
 from .conic.form import Cone, ConicForm
 from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RankError, RelumodelError
@@ -29,6 +28,7 @@ from .patterns import (
 from .penalties import PathNorm, WeightDecay
 from .perturbations import L1, L2, LInf
 from .program.program import Guarantee
+from .progress import Progress
 from .recovery.network import Network, load
 from .recovery.three_layer_network import ThreeLayerNetwork
 from .robust_head import robustify_head

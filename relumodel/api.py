@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -32,7 +31,6 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, eq=False)
 class Program(bare.Program):
     """minimise sum_j f_j(K_j x) over x in R^n_variables, with what its optimum says about the training problem. Made by `Model.compile`.
 
@@ -108,7 +106,6 @@ class Program(bare.Program):
         return public(solve(self, backend, tol, time_limit, verbose, callback, warm_start, **options))
 
 
-@dataclass(frozen=True, eq=False)
 class BatchProgram(bare_batches.BatchProgram):
     """The convex program of a model on data that come by batches. Made by `Model.compile_batches`.
 
@@ -144,7 +141,6 @@ class BatchProgram(bare_batches.BatchProgram):
         return solve(self, epochs, device, dtype, seed, tol, time_limit, verbose, callback, warm_start)
 
 
-@dataclass(frozen=True)
 class Model(declared.Model):
     """minimise over networks f:  loss(f(X), y) + penalty(f),  the loss in the worst case over the perturbation set, if any.
 

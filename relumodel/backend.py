@@ -43,7 +43,8 @@ from .program.ball_loss import BallLoss
 from .program.maps import Repeated
 from .program.program import Program
 from .program.rows import CONE_KINDS
-from .program.semidefinite import packed_size
+from .program.symmetric import packed_size
+from .progress import Progress
 
 __all__ = [
     "Backend",
@@ -91,22 +92,6 @@ RAW_STATUSES = (
     "unbounded",
     "failed",
 )
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One line of progress. Numbers a backend does not know are NaN; before the end they are the backend's own.
-
-    elapsed : seconds since `Program.solve` was called.  time_left : seconds to the time limit; NaN without one.
-    """
-
-    iteration: int
-    objective: float = float("nan")
-    bound: float = float("nan")
-    gap: float = float("nan")
-    violation: float = float("nan")
-    elapsed: float = float("nan")
-    time_left: float = float("nan")
 
 
 @dataclass

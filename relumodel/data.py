@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from .errors import InputError, InputTypeError
 from .frames import as_numbers, columns_of, names_of, of_floats, refuse_names, stacked
 from .losses import Loss
+from .program.class_loss import ClassSampleLoss
+from .program.functions import SampleLoss
 
 Matrix = NDArray[np.float64]
 
@@ -267,3 +269,10 @@ def _few(values: Matrix) -> str:
 def with_bias(X: Matrix, bias: bool) -> Matrix:
     """X as the library computes with it: C order, a ones column last where there is a bias."""
     return np.column_stack([X, np.ones(len(X))]) if bias else np.ascontiguousarray(X)
+
+
+def bound(loss: Loss, data: Data) -> SampleLoss | ClassSampleLoss:
+    """The loss on the targets of data."""
+    if data.classes is None:
+        return SampleLoss.bind(loss, data.y, data.weights, data.total)
+    return ClassSampleLoss.bind(loss, data.y, data.classes, data.weights, data.total)  # type: ignore[arg-type]

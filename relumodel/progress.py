@@ -8,15 +8,30 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
-
-from .backend import Progress
 
 #: Seconds between two changes of the live line.
 LIVE = 0.1
 
 #: Plain lines: seconds to the second one; each later pause is at least this share of the time so far.
 PLAIN, SHARE = 1.0, 0.2
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of progress. Numbers a backend does not know are NaN; before the end they are the backend's own.
+
+    elapsed : seconds since `Program.solve` was called.  time_left : seconds to the time limit; NaN without one.
+    """
+
+    iteration: int
+    objective: float = float("nan")
+    bound: float = float("nan")
+    gap: float = float("nan")
+    violation: float = float("nan")
+    elapsed: float = float("nan")
+    time_left: float = float("nan")
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from .certify.relaxation import relaxed_bound
 from .declared import number, whole
 from .errors import InputError, InputTypeError
 from .lowering.robust import with_slopes
-from .program.crossing import CrossingLoss, CrossingMap
+from .program.crossing import CrossingLoss
+from .program.crossing_map import CrossingMap
 from .program.program import Program
 from .recovery.two_layer import CrossingInverse
 from .solution import Solution

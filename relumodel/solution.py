@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import Progress
 from .errors import BackendError
 from .program.program import Program
+from .progress import Progress
 
 Vector = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import backend as registry
-from .backend import Backend, ConicForm, Options, Progress, RawSolution
+from .backend import Backend, ConicForm, Options, RawSolution
 from .certify import certify, relative_gap
 from .conic.assemble import Assembled, assemble
 from .conic.quadratic import quadratic_to_cone
@@ -24,7 +24,7 @@ from .errors import BackendError, InputError, InputTypeError, RelumodelError
 from .lowering import lower
 from .model import Model
 from .program.program import Program
-from .progress import progress_line
+from .progress import Progress, progress_line
 from .solution import Solution
 from .threads import threads_for
 

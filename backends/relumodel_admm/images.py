@@ -20,7 +20,7 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from relumodel.backend import Program
-from relumodel.program.crossing import CrossingMap
+from relumodel.program.crossing_map import CrossingMap
 from relumodel.program.functions import Nonnegative
 from relumodel.program.maps import Identity, Leading, MaskedProduct, Repeated
 from relumodel.program.ranks import ALONE, Alone

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from relumodel.backend import ConicForm, Options, RawSolution, package_missing
-from relumodel.program.semidefinite import order_of
+from relumodel.program.symmetric import order_of
 
 STATUS = {
     "Solved": "solved",

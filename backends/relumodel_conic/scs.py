@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from relumodel.backend import ConicForm, Options, RawSolution, package_missing
-from relumodel.program.semidefinite import order_of
+from relumodel.program.symmetric import order_of
 
 SOLVED, FAILED, STOPPED_BY_SIGNAL = 1, -4, -5
 INFEASIBLE, UNBOUNDED = -2, -1

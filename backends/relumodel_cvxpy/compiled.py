@@ -22,7 +22,7 @@ from relumodel.program.functions import Function, SampleLoss
 from relumodel.program.maps import Identity, LinearMap
 from relumodel.program.program import Term
 from relumodel.program.rows import EXPONENTIAL, NONNEGATIVE, SEMIDEFINITE, ZERO, ConicRows, Rows
-from relumodel.program.semidefinite import order_of, svec, triangle
+from relumodel.program.symmetric import order_of, svec, triangle
 
 Vector = NDArray[np.float64]
 

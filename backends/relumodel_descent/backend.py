@@ -20,7 +20,7 @@ from relumodel.backend import Options, Program, RawSolution, joint, many_matrice
 from relumodel.program.ball_loss import BallLoss
 from relumodel.program.functions import SampleLoss
 from relumodel.program.quadratic_maps import BallQuadratics, QuadraticPrediction
-from relumodel.program.semidefinite import smat, svec
+from relumodel.program.symmetric import smat, svec
 from relumodel.program.unit_neurons import completed, dearest_neuron, price
 
 Vector = NDArray[np.float64]

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.neurons import Neurons
-from ..data import Data, with_bias
+from ..data import Data, bound, with_bias
 from ..penalties import Penalty
-from ..program.class_loss import ClassSampleLoss, bound
+from ..program.class_loss import ClassSampleLoss
 from ..program.functions import SampleLoss
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import BatchData, Data, with_bias
+from ..data import BatchData, Data, bound, with_bias
 from ..declared import whole
 from ..errors import InputError, InputTypeError
 from ..lowering import rebuild
@@ -17,7 +17,6 @@ from ..networks import Activation, ParallelThreeLayer, RandomFeatures, TwoLayer
 from ..patterns.pattern_set import PatternSet, PatternStrategy
 from ..penalties import known_norm
 from ..program.arrays import Arrays
-from ..program.class_loss import bound
 from ..program.program import Guarantee, Program
 from .layer import Array, Layer
 from .source import Source, Survey, survey

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..backend import Options, Progress
+from ..backend import Options
 from ..data import BatchData
 from ..program.arrays import Arrays
+from ..progress import Progress
 from .factors import Neurons, Sides, factored
 from .layer import Array, Batch, smoothed
 from .passes import prepared

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..program import unit_neurons
-from ..program.crossing import SupportEpigraph
 from ..program.functions import Linear, Norm
 from ..program.program import Program, Term
+from ..program.support import SupportEpigraph
 from .tighten import tighten
 
 Vector = NDArray[np.float64]

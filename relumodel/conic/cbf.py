@@ -19,7 +19,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from ..program.semidefinite import order_of, triangle
+from ..program.symmetric import order_of, triangle
 from .columns import coalesced, pieces
 from .form import ConicForm
 from .quadratic import diagonal_of

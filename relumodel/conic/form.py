@@ -11,7 +11,7 @@ import scipy
 from numpy.typing import NDArray
 
 from ..program.rows import CONE_KINDS
-from ..program.semidefinite import smat
+from ..program.symmetric import smat
 
 Vector = NDArray[np.float64]
 

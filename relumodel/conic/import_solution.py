@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import FileError
 from ..program.program import Program
-from ..program.semidefinite import order_of, triangle
+from ..program.symmetric import order_of, triangle
 from .assemble import assemble
 from .cbf import row_order
 from .form import ConicForm, relative_violation

@@ -22,7 +22,7 @@ from ..lowering import rebuild
 from ..model import Model
 from ..patterns.pattern_set import PatternSet
 from ..patterns.sub_networks import SubNetworks
-from ..program.crossing import CrossingMap
+from ..program.crossing_map import CrossingMap
 from ..program.program import Program
 from ..recovery.outputs import OutputsInverse
 from ..recovery.polynomial import PolynomialInverse

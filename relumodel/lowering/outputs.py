@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import Data
+from ..data import Data, bound
 from ..errors import InputError
 from ..losses import Squared
 from ..penalties import WeightDecay
-from ..program.class_loss import bound
 from ..program.maps import Repeated
 from ..program.program import Guarantee, Program, Term, Variable
 from ..recovery.outputs import OutputsInverse

@@ -22,7 +22,8 @@ from ..program.functions import Linear, SampleLoss, Vanishing
 from ..program.maps import Identity
 from ..program.program import Guarantee, Program, Term, Variable
 from ..program.quadratic_maps import BallQuadratics, EachMatrix, QuadraticPrediction, coefficients
-from ..program.semidefinite import Semidefinite, packed_size, svec
+from ..program.semidefinite import Semidefinite
+from ..program.symmetric import packed_size, svec
 from ..recovery.polynomial import PolynomialInverse
 from .lower import lower_activation
 from .robust import ball_of

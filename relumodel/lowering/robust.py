@@ -17,12 +17,14 @@ from ..networks import Activation
 from ..patterns.pattern_set import PatternSet
 from ..patterns.robust_witness import largest_factor, robust_witnesses
 from ..perturbations import Ball
-from ..program.crossing import CrossingLoss, CrossingMap, SupportEpigraph
+from ..program.crossing import CrossingLoss
+from ..program.crossing_map import CrossingMap
 from ..program.functions import SampleLoss
 from ..program.maps import Identity, Leading, MaskedProduct
 from ..program.program import Program, Term
 from ..program.robust import RobustCones, RobustLoss
 from ..program.robust_maps import SampleWeights, Stacked
+from ..program.support import SupportEpigraph
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

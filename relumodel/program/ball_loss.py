@@ -25,7 +25,7 @@ from ..faces.one_sided import refuse_two_sided
 from ..losses import positive
 from .functions import Function, SampleLoss
 from .rows import NONNEGATIVE, SEMIDEFINITE, ConicRows, Rows, diagonal, empty
-from .semidefinite import packed_size, smat, svec
+from .symmetric import packed_size, smat, svec
 from .trust_region import unit_ball_minimum
 
 Vector = NDArray[np.float64]

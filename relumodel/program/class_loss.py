@@ -9,13 +9,11 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from .functions import Function, SampleLoss
+from .functions import Function
 from .rows import ConicRows
 
 if TYPE_CHECKING:
     from ..class_losses import ClassLoss
-    from ..data import Data
-    from ..losses import Loss
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -90,10 +88,3 @@ class ClassSampleLoss(Function):
 
     def rows(self, m: int) -> ConicRows:
         return self.loss.rows(self.weights, self.own)
-
-
-def bound(loss: Loss, data: Data) -> SampleLoss | ClassSampleLoss:
-    """The loss on the targets of data."""
-    if data.classes is None:
-        return SampleLoss.bind(loss, data.y, data.weights, data.total)
-    return ClassSampleLoss.bind(loss, data.y, data.classes, data.weights, data.total)  # type: ignore[arg-type]

@@ -19,8 +19,7 @@ strict program without its cones; so its optimum is never above the strict one's
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import scipy
@@ -29,108 +28,12 @@ from numpy.typing import NDArray
 
 from ..faces.one_sided import refuse_two_sided
 from ..losses import positive
-from ..perturbations import Ball
 from .functions import Function, SampleLoss
-from .robust_maps import _kron_identity
 from .roots import monotone_root
-from .rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
+from .rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty, placed, shifted
+from .support import SupportFunction
 
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class CrossingMap:
-    """(U, p) -> for s = +1, then for s = -1, on the samples of that sign:  z (m,), Q (m, d), R (m, P), flattened.
-
-    X : (n, d).  samples : the row numbers for s = +1 and for s = -1.  slope : l.
-    shares : (2, 2, P, n) in [0, 1], [sign, copy]: the chosen slope lies this share of the way from l to 1. Copy v is up for
-        s = +1, w for s = -1.
-    As max(a, b) = a + (b - a)_+,  z = x.q - (1 - l) sum_i e_i (p_i - x.u'_i)  and  R_i = x.u'_i + (1 - 2 e_i) p_i.
-    """
-
-    X: Vector
-    samples: tuple[NDArray[np.intp], NDArray[np.intp]]
-    shares: Vector
-    slope: float
-
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """(P, n, d)."""
-        return self.shares.shape[2], self.X.shape[0], self.X.shape[1]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        P, _, d = self.sizes
-        return sum(len(k) for k in self.samples) * (1 + d + P), 2 * P * d + 2 * P
-
-    @cached_property
-    def sides(self) -> list[tuple[Vector, Vector, Vector, Vector]]:
-        """For each sign: the samples (m, d), the slopes of the up copy (P, m) and, negated, of the down copy (P, m), and the
-        shares of the down copy (m, P)."""
-        xp, out = array_namespace(self.X), []
-        for s, k in enumerate(self.samples):
-            up, down = self.shares[s, s][:, k], self.shares[s, 1 - s][:, k]
-            slopes = [self.slope + (1 - self.slope) * share for share in (up, down)]
-            rows = xp.reshape(xp.reshape(down.T, (-1,)), (-1, down.shape[0]))  # row by row in memory, too
-            out.append((self.X[k], slopes[0], -slopes[1], rows))
-        return out
-
-    def forward(self, x: Any) -> Any:
-        xp = array_namespace(x)
-        P, _, d = self.sizes
-        U, p = xp.reshape(x[: 2 * P * d], (2, P, d)), xp.reshape(x[2 * P * d :], (2, P))
-        parts = []
-        for s, (X, up, down, share) in enumerate(self.sides):
-            Q = up.T @ U[s, :, :] + down.T @ U[1 - s, :, :]
-            T = X @ U[1 - s, :, :].T
-            z = xp.sum(X * Q, axis=1) - (1 - self.slope) * xp.sum(share * (p[1 - s, :] - T), axis=1)
-            R = T + (1 - 2 * share) * p[1 - s, :]
-            parts += [z, xp.reshape(Q, (-1,)), xp.reshape(R, (-1,))]
-        return xp.concat(parts)
-
-    def adjoint(self, z: Any) -> Any:
-        xp = array_namespace(z)
-        P, _, d = self.sizes
-        blocks: list[Any] = [0.0, 0.0]
-        sizes: list[Any] = [0.0, 0.0]
-        start = 0
-        for s, (X, up, down, share) in enumerate(self.sides):
-            m = X.shape[0]
-            on_z, on_q, on_r = (z[start + a : start + b] for a, b in ((0, m), (m, m + m * d), (m + m * d, m * (1 + d + P))))
-            start += m * (1 + d + P)
-            on_q = xp.reshape(on_q, (m, d)) + on_z[:, None] * X
-            R = xp.reshape(on_r, (m, P))
-            lift = (1 - self.slope) * share * on_z[:, None]
-            blocks[s] = blocks[s] + up @ on_q
-            blocks[1 - s] = blocks[1 - s] + down @ on_q + (R + lift).T @ X
-            sizes[1 - s] = sizes[1 - s] + xp.sum((1 - 2 * share) * R - lift, axis=0)
-        return xp.concat([xp.reshape(xp.stack(blocks), (-1,)), xp.reshape(xp.stack(sizes), (-1,))])
-
-    def matrix(self) -> scipy.sparse.csr_array:
-        P, _, d = self.sizes
-        parts = []
-        for s, (X, up, down, share) in enumerate(self.sides):
-            m = X.shape[0]
-            Q = _kron_identity(scipy.sparse.csr_array(np.hstack([a.T for a in ((up, down) if s == 0 else (down, up))])), d)
-            weights = scipy.sparse.csr_array((X.reshape(-1), np.arange(m * d), np.arange(m + 1) * d), shape=(m, m * d))
-            columns = np.tile((1 - s) * P * d + np.arange(P * d), m)
-            entries = np.repeat(X[:, None, :], P, axis=1).reshape(-1)
-            T = scipy.sparse.csr_array((entries, columns, np.arange(m * P + 1) * d), shape=(m * P, 2 * P * d))
-            at = np.arange(m * P)
-            spread = scipy.sparse.csr_array(((1 - self.slope) * share.reshape(-1), at, np.arange(m + 1) * P), shape=(m, m * P))
-            own = np.tile((1 - s) * P + np.arange(P), m)
-            size, scaled = (
-                scipy.sparse.csr_array((v.reshape(-1), own, np.arange(m * P + 1)), shape=(m * P, 2 * P))
-                for v in (np.ones((m, P)), 1 - 2 * share)
-            )
-            parts += [
-                scipy.sparse.hstack([weights @ Q + spread @ T, -(spread @ size)]),
-                scipy.sparse.hstack([Q, scipy.sparse.csr_array((m * d, 2 * P))]),
-                scipy.sparse.hstack([T, scaled]),
-            ]
-        out = scipy.sparse.vstack(parts, format="csr")
-        out.eliminate_zeros()
-        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +41,7 @@ class CrossingLoss(Function):
     """The certified worst-case loss on the output of a CrossingMap. `slope` is that of the activation's inactive side."""
 
     clean: SampleLoss
-    ball: Ball
+    ball: SupportFunction
     samples: tuple[NDArray[np.intp], NDArray[np.intp]]
     P: int
     slope: float
@@ -302,7 +205,7 @@ class CrossingLoss(Function):
         sets = [self.ball.rows(len(k)) for k in self.samples]
         width = [len(k) * self.P + k_set for k, (k_set, _) in zip(self.samples, sets, strict=True)]
         k_total = n + k_loss + sum(width)
-        pieces = [_shifted(piece, 0, m, 0, k_total) for piece in _inner_on_auxiliary(inner, n)]
+        pieces = [shifted(piece, 0, m, 0, k_total) for piece in _inner_on_auxiliary(inner, n)]
         column, start, first = n + k_loss, 0, 0
         for side, samples in enumerate(self.samples):
             size = len(samples)
@@ -310,7 +213,7 @@ class CrossingLoss(Function):
             y = None if self._margin else -self.clean.tau * (1.0 - 2.0 * side)
             pieces += self._side_rows(size, start, m, column, k_total, at, y)
             for piece in sets[side][1]:
-                pieces.append(_shifted(piece, start + size, m, column + size * self.P, k_total))
+                pieces.append(shifted(piece, start + size, m, column + size * self.P, k_total))
             first += size
             start += size * (1 + d + self.P)
             column += width[side]
@@ -333,22 +236,11 @@ class CrossingLoss(Function):
         row = np.repeat(np.arange(size), P)
         spread = scipy.sparse.csr_array((one, (row, np.arange(entries))), shape=(size, entries))
         on_z = diagonal(-np.ones(size), column=start, columns=m)
-        on_t = (1 - self.slope) * _placed(spread, column, k) + diagonal(np.ones(size), column=column + entries, columns=k)
+        on_t = (1 - self.slope) * placed(spread, column, k) + diagonal(np.ones(size), column=column + entries, columns=k)
         sign = 1.0 if y is None else -1.0
         on_s = scipy.sparse.csr_array((np.full(size, sign), (np.arange(size), at)), shape=(size, k))
         pieces.append(Rows(NONNEGATIVE, [size], on_z, (on_t + on_s).tocsr(), np.zeros(size) if y is None else -y))
         return pieces
-
-
-def _placed(M: scipy.sparse.csr_array, column: int, columns: int) -> scipy.sparse.csr_array:
-    """M with its columns moved to start at `column`."""
-    return scipy.sparse.csr_array((M.data, M.indices + column, M.indptr), shape=(M.shape[0], columns))
-
-
-def _shifted(piece: Rows, on_z: int, m: int, on_t: int, k: int) -> Rows:
-    """A piece whose inputs and auxiliaries start elsewhere in a larger z (m,) and t (k,)."""
-    assert not isinstance(piece.on_z, float)
-    return Rows(piece.kind, piece.sizes, _placed(piece.on_z.tocsr(), on_z, m), _placed(piece.on_t.tocsr(), on_t, k), piece.b)
 
 
 def _inner_on_auxiliary(inner: ConicRows, n: int) -> list[Rows]:
@@ -359,58 +251,3 @@ def _inner_on_auxiliary(inner: ConicRows, n: int) -> list[Rows]:
         on_t = scipy.sparse.hstack([on_s, piece.on_t], format="csr")
         out.append(Rows(piece.kind, piece.sizes, empty(on_t.shape[0], 0), on_t, piece.b))
     return out
-
-
-@dataclass(frozen=True, eq=False)
-class SupportEpigraph(Function):
-    """The indicator of h(u_b) <= p_b on x = (U (B, d), p (B,))."""
-
-    ball: Ball
-    B: int
-    indicator: ClassVar[bool] = True
-
-    def split(self, z: Any) -> tuple[Any, Any]:
-        d = len(self.ball.radii)
-        return array_namespace(z).reshape(z[: self.B * d], (self.B, d)), z[self.B * d :]
-
-    def value(self, z: Any) -> Any:
-        return 0.0
-
-    def violation(self, z: Any) -> float:
-        U, p = self.split(z)
-        return max(0.0, float((self.ball.support(U) - p).max()))
-
-    def conjugate(self, q: Any) -> Any:
-        return 0.0
-
-    def project_dual(self, q: Any) -> Any:
-        """(g, -theta) with theta >= 0 and g in theta Delta."""
-        return self.absorb(q, -positive(-self.split(q)[1]))
-
-    def absorb(self, q: Any, on_p: Any) -> Any:
-        """The multiplier nearest to q whose part on p is `on_p` <= 0."""
-        xp = array_namespace(q)
-        G, _ = self.split(q)
-        gauge = self.ball.gauge(G)
-        scale = xp.where(gauge > -on_p, -on_p / xp.where(gauge > 0, gauge, 1.0 + 0 * gauge), 1.0 + 0 * gauge)
-        G = xp.where(self.ball.radii > 0, scale[:, None] * G, 0 * G)
-        return xp.concat([xp.reshape(G, (-1,)), on_p])
-
-    def prox(self, z: Any, t: Any) -> Any:
-        """Projection: u = prox of theta h at u0, p = p0 + theta, with theta the scalar root of h(u) = p where u0 is outside."""
-        xp = array_namespace(z)
-        U, p = self.split(z)
-
-        def h(theta: Any) -> Any:
-            return self.ball.support(self.ball.prox(U, theta))
-
-        theta = monotone_root(lambda theta: p + theta - h(theta), positive(self.ball.support(U) - p))
-        return xp.concat([xp.reshape(self.ball.prox(U, theta), (-1,)), p + theta])
-
-    def rows(self, m: int) -> ConicRows:
-        """h(u_b) <= t_b and t_b <= p_b."""
-        k, pieces = self.ball.rows(self.B)
-        one = np.ones(self.B)
-        on_p = diagonal(-one, column=m - self.B, columns=m)
-        below = Rows(NONNEGATIVE, [self.B], on_p, diagonal(one, columns=k), np.zeros(self.B))
-        return ConicRows(np.zeros(k), np.zeros(k), (below, *(_shifted(piece, 0, m, 0, k) for piece in pieces)))

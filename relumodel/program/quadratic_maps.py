@@ -19,7 +19,7 @@ import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from .semidefinite import packed_size, smat, svec, triangle
+from .symmetric import packed_size, smat, svec, triangle
 
 Matrix = NDArray[np.float64]
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from ..faces.one_sided import refuse_two_sided
 from ..losses import positive
-from ..perturbations import Ball
 from .functions import Function, SampleLoss
 from .roots import monotone_root, segment_sum
 from .rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
+from .support import SupportFunction
 
 Vector = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class RobustLoss(Function):
     """The worst-case loss on z = (prediction (n,), weights (groups, d) flattened). group : (n,), the group of every sample."""
 
     clean: SampleLoss
-    ball: Ball
+    ball: SupportFunction
     group: NDArray[np.intp]
 
     def __post_init__(self) -> None:
@@ -172,7 +172,7 @@ class RobustCones(Function):
     """The indicator of s_bk >= h(u_b) on z = (S (B, n), U (B, d)), both flattened."""
 
     n: int
-    ball: Ball
+    ball: SupportFunction
     indicator: ClassVar[bool] = True
 
     def split(self, z: Any) -> tuple[Any, Any]:

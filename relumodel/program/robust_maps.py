@@ -62,10 +62,10 @@ class SampleWeights:
     def matrix(self) -> scipy.sparse.csr_array:
         slopes = self.mask[:, self.grouping[1]].T
         signed = scipy.sparse.csr_array(np.concatenate([sign * slopes for sign in self.signs], axis=1).astype(np.float64))
-        return scipy.sparse.vstack([self.prediction.matrix(), _kron_identity(signed, self.X.shape[1])], format="csr")
+        return scipy.sparse.vstack([self.prediction.matrix(), kron_identity(signed, self.X.shape[1])], format="csr")
 
 
-def _kron_identity(M: scipy.sparse.csr_array, d: int) -> scipy.sparse.csr_array:
+def kron_identity(M: scipy.sparse.csr_array, d: int) -> scipy.sparse.csr_array:
     """M (x) I_d, written down directly: row (k, j) has the entries of row k of M at columns (., j)."""
     n, m = M.shape
     counts = np.diff(M.indptr)

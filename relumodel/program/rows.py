@@ -54,3 +54,14 @@ def diagonal(values: NDArray[np.float64], column: int = 0, columns: int | None =
 
 def empty(rows: int, columns: int) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array((rows, columns))
+
+
+def placed(M: scipy.sparse.csr_array, column: int, columns: int) -> scipy.sparse.csr_array:
+    """M with its columns moved to start at `column`."""
+    return scipy.sparse.csr_array((M.data, M.indices + column, M.indptr), shape=(M.shape[0], columns))
+
+
+def shifted(piece: Rows, on_z: int, m: int, on_t: int, k: int) -> Rows:
+    """A piece whose inputs and auxiliaries start elsewhere in a larger z (m,) and t (k,)."""
+    assert not isinstance(piece.on_z, float)
+    return Rows(piece.kind, piece.sizes, placed(piece.on_z.tocsr(), on_z, m), placed(piece.on_t.tocsr(), on_t, k), piece.b)

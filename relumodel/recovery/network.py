@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.neurons import neurons_of
-from ..data import Data, read, read_as_trained, read_features, read_labels, with_bias
+from ..data import Data, bound, read, read_as_trained, read_features, read_labels, with_bias
 from ..declared import number, whole
 from ..errors import FileError, InputError, InputTypeError
 from ..files import replace_file
 from ..networks import Activation, Polynomial
 from ..perturbations import L2, Ball, Perturbation
-from ..program.class_loss import bound
 from . import three_layer_network
 from .several_outputs import block_columns, certified_classes, class_index, flat, outputs_fit, predicted, same_outputs
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..networks import Polynomial
 from ..perturbations import Ball
 from ..program.program import Program
-from ..program.semidefinite import packed_size, smat, svec
+from ..program.symmetric import packed_size, smat, svec
 from .polynomial_network import PolynomialNetwork, of_matrices
 from .sparsest import sparsest
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import read, read_as_trained, with_bias
+from ..data import bound, read, read_as_trained, with_bias
 from ..errors import InputError
 from ..files import replace_file
 from ..networks import ParallelThreeLayer
-from ..program.class_loss import bound
 from .several_outputs import block_columns, flat, outputs_fit, predicted, same_outputs
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 import relumodel as rm
 from relumodel.backend import Options
 from relumodel.program.arrays import Arrays
-from relumodel.program.crossing import CrossingMap
+from relumodel.program.crossing_map import CrossingMap
 from relumodel.program.functions import Nonnegative
 from relumodel.program.maps import Identity, Leading, Repeated
 from relumodel.program.robust_maps import SampleWeights, Stacked

@@ -11,7 +11,7 @@ import relumodel as rm
 from relumodel.conic.assemble import assemble
 from relumodel.conic.cbf import row_order
 from relumodel.conic.solutions import read_solution_file
-from relumodel.program.semidefinite import smat
+from relumodel.program.symmetric import smat
 from small_programs import KINDS, compiled, optimum
 
 

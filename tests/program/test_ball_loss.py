@@ -49,7 +49,7 @@ def test_the_value_is_that_of_the_worst_points_and_no_other_is_worse(problem):
     f = term.function
     z = term.map.forward(rng.standard_normal(term.map.shape[1]))
     S, G, value = f.split(z)
-    from relumodel.program.semidefinite import smat
+    from relumodel.program.symmetric import smat
 
     h, e = f.worst(z)
     attained = f.signs * (value + (G * e).sum(axis=1) + ((e @ smat(S)) * e).sum(axis=1))

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 import relumodel as rm
 from data_strategies import matrices
 from relumodel.perturbations import Ball
-from relumodel.program.crossing import CrossingLoss, CrossingMap, SupportEpigraph
+from relumodel.program.crossing import CrossingLoss
+from relumodel.program.crossing_map import CrossingMap
 from relumodel.program.functions import SampleLoss
+from relumodel.program.support import SupportEpigraph
 from robust_reference import draws
 
 

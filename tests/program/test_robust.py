@@ -13,9 +13,10 @@ import relumodel as rm
 from data_strategies import LOSSES, targets
 from reference import epigraph_minimum
 from relumodel.perturbations import Ball
-from relumodel.program.crossing import CrossingLoss, SupportEpigraph
+from relumodel.program.crossing import CrossingLoss
 from relumodel.program.functions import SampleLoss
 from relumodel.program.robust import RobustCones, RobustLoss
+from relumodel.program.support import SupportEpigraph
 
 #: n samples, d columns of which the second is never perturbed, P patterns
 N, D, P = 4, 3, 2

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from data_strategies import matrices
 from relumodel.program.maps import Identity, MaskedProduct
-from relumodel.program.robust_maps import SampleWeights, Stacked, _kron_identity
+from relumodel.program.robust_maps import SampleWeights, Stacked, kron_identity
 
 
 @st.composite
@@ -65,6 +65,6 @@ def test_stacked(X):
 
 
 @given(st.integers(0, 99), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
-def test_kron_identity(seed, n, m, d):
+def testkron_identity(seed, n, m, d):
     M = sparse.random_array((n, m), density=0.6, rng=np.random.default_rng(seed), format="csr")
-    np.testing.assert_array_equal(_kron_identity(M, d).toarray(), np.kron(M.toarray(), np.eye(d)))
+    np.testing.assert_array_equal(kron_identity(M, d).toarray(), np.kron(M.toarray(), np.eye(d)))

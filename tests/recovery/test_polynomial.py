@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 import data_strategies as ds
 import relumodel as rm
-from relumodel.program.semidefinite import smat
+from relumodel.program.symmetric import smat
 from relumodel.recovery.decomposition import decompose
 
 
