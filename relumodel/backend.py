@@ -24,8 +24,6 @@ Plug-ins register through the entry point group "relumodel.backends", through `r
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +35,8 @@ from numpy.typing import NDArray
 
 from .certify import certify, relative_gap
 from .conic.form import ConicForm
+from .deadline import Deadline, hearing_interrupts
+from .deadline import part as deadline_within
 from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RankError, RelumodelError
 from .files import replace_file
 from .program.ball_loss import BallLoss
@@ -104,6 +104,7 @@ class Options:
     unit : the objective of the problem given is that of the program divided by this; `report` multiplies it back.
     restart : what this backend returned as `restart` with the solution that is the warm start, or None; it checks that it fits.
     part : which of the program's `parts` is being solved.
+    deadline : when to end, and whether somebody asked for it; made of time_limit and started, within that of the public call.
     """
 
     tol: float = 1e-6
@@ -115,53 +116,64 @@ class Options:
     unit: float = 1.0
     started: float = field(default_factory=time.perf_counter)
     history: list[Progress] = field(default_factory=list)
-    stopped: str | None = None
     error: BaseException | None = None
     restart: Any = None
     part: int = 0
+    deadline: Deadline = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.deadline is None:
+            gone = time.perf_counter() - self.started
+            self.deadline = deadline_within(None if self.time_limit is None else max(self.time_limit - gone, 0.0))
+
+    @property
+    def stopped(self) -> str | None:
+        """Why to stop now, "time limit" or "interrupted"; None to go on. A backend may set it, for Ctrl-C that its solver heard."""
+        return self.deadline.stopped
+
+    @stopped.setter
+    def stopped(self, reason: str | None) -> None:
+        if reason is not None:
+            self.deadline.stop(reason)
 
     def report(self, iteration: int, objective: float = float("nan"), bound: float = float("nan"), **numbers: float) -> bool:
         """Record progress and tell the callback; True when the backend should stop (callback, Ctrl-C, time limit). Never raises."""
-        elapsed = time.perf_counter() - self.started
-        left = float("nan") if self.time_limit is None else max(self.time_limit - elapsed, 0.0)
+        elapsed, remaining = time.perf_counter() - self.started, self.remaining()
+        left = float("nan") if remaining is None else remaining
         if "gap" not in numbers and math.isfinite(objective) and math.isfinite(bound):
             numbers["gap"] = relative_gap(objective, bound)
         progress = Progress(iteration, self.unit * objective, self.unit * bound, elapsed=elapsed, time_left=left, **numbers)
         self.history.append(progress)
-        if self.callback is not None and self.stopped is None:
+        if self.callback is not None and self.deadline.heard is None:
             try:
                 if self.callback(progress):
-                    self.stopped = "interrupted"
+                    self.deadline.stop()
             except KeyboardInterrupt:
-                self.stopped = "interrupted"
+                self.deadline.interrupt()
             except Exception as error:  # raised again by solve(), outside of the solver's own stack
-                self.stopped, self.error = "interrupted", error
-        if self.stopped is None and self.time_limit is not None and elapsed > self.time_limit:
-            self.stopped = "time limit"
-        return self.stopped is not None
+                self.error = error
+                self.deadline.stop()
+        return self.deadline.expired()
 
     def remaining(self) -> float | None:
         """Seconds left, never below zero; None without a limit."""
-        if self.time_limit is None:
-            return None
-        return max(self.time_limit - (time.perf_counter() - self.started), 0.0)
+        left = self.deadline.remaining()
+        return None if math.isinf(left) else left
+
+    def interrupt(self) -> None:
+        """Tell of Ctrl-C that a solver's own handler heard, so that all that it is a part of ends."""
+        self.deadline.interrupt()
 
     @contextmanager
     def catching_interrupt(self) -> Iterator[None]:
-        """For backends that call `report` as they go: Ctrl-C asks them to stop; a second Ctrl-C raises as usual."""
-        if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
+        """For backends that call `report` as they go: Ctrl-C asks them to stop; a second Ctrl-C raises as usual.
+
+        Within `Program.solve` nothing happens here: the whole call listens already."""
+        if self.deadline.outer is not None:
             yield
             return
-
-        def ask(signum: int, frame: Any) -> None:
-            self.stopped = "interrupted"
-            signal.signal(signal.SIGINT, previous)
-
-        previous = signal.signal(signal.SIGINT, ask)
-        try:
+        with hearing_interrupts(self.deadline):
             yield
-        finally:
-            signal.signal(signal.SIGINT, previous)
 
 
 @dataclass
@@ -397,9 +409,8 @@ def solve_parts(program: Program, options: Options, solve: Callable[[Program, Op
             best, low = known + progress.objective + rest, bound + max(progress.bound, 0.0)
             return options.report(iterations + progress.iteration, best, low, violation=progress.violation)
 
-        asked = replace(options, warm_start=start, callback=watch, history=[], stopped=options.stopped, restart=None, part=r)
+        asked = replace(options, warm_start=start, callback=watch, history=[], restart=None, part=r)
         answer = solve(part, asked)
-        options.stopped = options.stopped or asked.stopped
         answers.append(answer)
         points.append(np.zeros(part.n_variables) if answer.x is None else answer.x)
         value += part.objective(points[-1])

@@ -7,6 +7,7 @@ yet at its own optimum.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from .certify.neurons import Neurons
 from .certify.relaxation import relaxed_bound
+from .deadline import limited
 from .declared import number, whole
 from .errors import InputError, InputTypeError
 from .lowering.robust import with_slopes
@@ -43,13 +45,16 @@ def refine(solution: Solution, rounds: int = 5, **options: Any) -> Solution:
     model = solution.program.model
     if model.robust == "crossing" and model.perturbation is not None and not isinstance(solution.program.inverse, CrossingInverse):
         return solution  # its radii are 0: the program is that of clean training, and there is nothing to bound
-    for _ in range(rounds):
-        program = with_slopes(solution.program, improved(solution.program, solution.point))
-        found = solve(program, warm_start=solution, **options)
-        gain = solution.objective - found.objective
-        solution = found if gain >= 0 else solution  # below 0 by rounding only
-        if gain <= tol * abs(found.objective):
-            break
+    with limited() as deadline:
+        for _ in range(rounds):
+            program = with_slopes(solution.program, improved(solution.program, solution.point))
+            found = solve(program, warm_start=solution, **options)
+            gain = solution.objective - found.objective
+            solution = found if gain >= 0 else solution  # below 0 by rounding only
+            if deadline.interrupted:
+                return dataclasses.replace(solution, status="interrupted")
+            if gain <= tol * abs(found.objective):
+                break
     return solution
 
 

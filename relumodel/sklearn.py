@@ -8,8 +8,6 @@ whether a sample is repeated or weighted.
 from __future__ import annotations
 
 import dataclasses
-import math
-import time
 import warnings
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from .api import Model
 from .certify.bound import relative_gap
 from .data import read_weights
+from .deadline import limited
 from .declared import number
 from .errors import InputError, InputTypeError, MissingPackageError
 from .frames import refuse_names
@@ -92,15 +91,13 @@ class _ConvexReLU(BaseEstimator):
         """Fit once for every vector of targets, within the time limit together, and set the attributes."""
         refuse_names(map(str, getattr(self, "feature_names_in_", ())), "X")
         model, patterns = self._model(), self._patterns()
-        limit = math.inf if self.time_limit is None else number(self.time_limit, "time_limit", above=0)
-        deadline = time.perf_counter() + limit
+        limit = None if self.time_limit is None else number(self.time_limit, "time_limit", above=0)
         how = {"backend": self.backend, "tol": self.tol, "verbose": self.verbose, "sample_weight": weights}
         results: list[Fit] = []
-        for k, y in enumerate(targets):
-            left = None if math.isinf(deadline) else max((deadline - time.perf_counter()) / (len(targets) - k), 1e-3)
-            results.append(model.fit(X, y, patterns=patterns, time_limit=left, **how))
-            if results[-1].status == "interrupted":
-                deadline = time.perf_counter()  # the classes still to come get what a moment allows
+        with limited(limit) as deadline:  # after Ctrl-C the classes still to come get what a moment allows
+            for k, y in enumerate(targets):
+                with limited(deadline.remaining() / (len(targets) - k)):
+                    results.append(model.fit(X, y, patterns=patterns, **how))
         self._keep(results)
         return results
 

@@ -19,6 +19,7 @@ from .certify import certify, relative_gap
 from .conic.assemble import Assembled, assemble
 from .conic.quadratic import quadratic_to_cone
 from .data import read
+from .deadline import Deadline, limited, wrapping_up
 from .declared import number
 from .errors import BackendError, InputError, InputTypeError, RelumodelError
 from .lowering import lower
@@ -29,6 +30,9 @@ from .solution import Solution
 from .threads import threads_for
 
 Vector = NDArray[np.float64]
+
+#: What is said where a solve ends before a backend was asked.
+OVER = "no time was left for a backend"
 
 #: backend="auto" takes the first of these that is installed and can take the program, and the next when that one misses the gap.
 AUTO = ("admm", "clarabel", "scs", "ecos", "highs", "cvxpy", "descent")
@@ -45,24 +49,29 @@ def solve(
     **options: Any,
 ) -> Solution:
     """See `relumodel.api.Program.solve`."""
-    with threads_for(program.inverse.X.size):
-        return _solve(program, backend, tol, time_limit, verbose, callback, warm_start, options)
+    started = time.perf_counter()
+    with program.ranks.together():
+        limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
+    with limited(limit) as deadline, threads_for(program.inverse.X.size):
+        return _solve(program, backend, tol, limit, verbose, callback, warm_start, options, started, deadline)
 
 
 def _solve(
     program: Program,
     backend: Any,
     tol: float,
-    time_limit: float | None,
+    limit: float | None,
     verbose: bool | str,
     callback: Any,
     warm_start: Any,
     options: Mapping[str, Any],
+    started: float,
+    deadline: Deadline,
 ) -> Solution:
-    started, ranks = time.perf_counter(), program.ranks
+    """The same within its deadline."""
+    ranks = program.ranks
     with ranks.together():
         tol = number(tol, "tol", above=0)
-        limit = None if time_limit is None else number(time_limit, "time_limit", above=0)
         if callback is not None and not callable(callback):
             raise InputTypeError(f"callback must be callable; got {callback!r}.")
         if not isinstance(verbose, bool | np.bool_) and verbose != "solver":
@@ -82,11 +91,12 @@ def _solve(
             print(f"relumodel: {program!r}, backend {solver.name}", flush=True)
         with progress_line(bool(verbose) and not log) as line:
             unit = program.model.penalty.beta or 1.0
-            asked = Options(tol, limit, log, _both(line, callback), best, dict(options), unit, started)
+            seconds = limit if deadline.outer is None or math.isinf(deadline.ends) else max(deadline.ends - started, 0.0)
+            asked = Options(tol, seconds, log, _both(line, callback), best, dict(options), unit, started, deadline=deadline)
             if isinstance(warm_start, Solution) and warm_start.backend == solver.name:
                 asked.restart = warm_start.restart
             attempts.append(_attempt(program, solver, asked))
-        if attempts[-1].status not in ("tolerance not reached", "failed"):
+        if attempts[-1].status not in ("tolerance not reached", "failed") or deadline.expired():
             break
         best = attempts[-1].point
     out = _joined(attempts, tol)
@@ -123,6 +133,9 @@ def _attempt(program: Program, solver: Backend, asked: Options) -> Solution:
     """One backend's run, repaired and certified."""
     start = asked.warm_start  # in the program's terms; `_run` hands it on in the backend's
     raw, point, duals = _run(program, solver, asked)
+    reason = asked.deadline.heard or (None if raw.status == "failed" else asked.stopped)
+    if reason is not None:  # whatever a backend calls an answer that it was stopped on the way to
+        raw = dataclasses.replace(raw, status=reason)
     with program.ranks.together():
         if asked.error is not None:
             raise asked.error
@@ -178,14 +191,15 @@ def _measured(
     asked: Options,
 ) -> Solution:
     """The best of the points (each with the relative loss that a sparser one may cost), repaired, with its bound."""
-    candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
-    best = min(candidates, key=program.objective, default=np.zeros(program.n_variables))
-    certificate = certify(program, best, duals, asked.tol, _end_of_proof(asked))
+    with wrapping_up(0.5 if asked.deadline.outer is not None else 1.0):  # half is for what this is a part of
+        candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
+        best = min(candidates, key=program.objective, default=np.zeros(program.n_variables))
+        certificate = certify(program, best, duals, asked.tol)
     objective = program.objective(best)
     gap = relative_gap(objective, certificate.bound)
     return Solution(
         program=program,
-        status=_status(raw.status, gap, asked.tol),
+        status="interrupted" if asked.deadline.interrupted else _status(raw.status, gap, asked.tol),
         objective=objective,
         bound=certificate.bound,
         gap=gap,
@@ -202,12 +216,6 @@ def _measured(
     )
 
 
-def _end_of_proof(asked: Options) -> float:
-    """When proving the bound must end, on the clock of time.perf_counter()."""
-    left = asked.remaining()
-    return math.inf if left is None or asked.time_limit is None else time.perf_counter() + left + max(1.0, 0.1 * asked.time_limit)
-
-
 def _joined(attempts: list[Solution], tol: float) -> Solution:
     """The last attempt, with the best bound of all of them (its point is the best already, since it started there)."""
     last, proof = attempts[-1], max(attempts, key=lambda s: s.bound)
@@ -217,7 +225,7 @@ def _joined(attempts: list[Solution], tol: float) -> Solution:
     said = "; ".join(f"{s.backend} left a gap of {s.gap:.1e} ({s.message})" for s in attempts[:-1])
     return dataclasses.replace(
         last,
-        status=_status(last.status, gap, tol),
+        status=last.status if last.status == "interrupted" else _status(last.status, gap, tol),
         bound=proof.bound,
         dual=proof.dual,
         gap=gap,
@@ -264,6 +272,8 @@ def _run(program: Program, solver: Backend, asked: Options) -> tuple[RawSolution
     problem: Any = program
     undo_x = undo_z = lambda v: v
     try:
+        if asked.deadline.expired():
+            return RawSolution(str(asked.stopped), message=OVER), None, None
         if solver.accepts is ConicForm:
             assembled = assemble(program)
             problem = _in_units(assembled.form, asked.unit)
@@ -273,8 +283,13 @@ def _run(program: Program, solver: Backend, asked: Options) -> tuple[RawSolution
                 asked.warm_start = np.pad(asked.warm_start, (0, problem.A.shape[1] - program.n_variables))
         else:
             problem, asked.unit = solver.accepts.of(program), 1.0  # type: ignore[attr-defined]
+        if asked.deadline.expired():
+            return RawSolution(str(asked.stopped), message=OVER), None, None
         raw = solver.solve(problem, asked)
     except KeyboardInterrupt:
+        if asked.deadline.interrupted:  # the second one
+            raise
+        asked.interrupt()
         raw = RawSolution("interrupted", message="Ctrl-C before the backend could return a point")
     raw = _checked(solver, raw, problem)
     if raw.x is None:
@@ -356,7 +371,8 @@ def refuse_of_one_program(options: Mapping[str, Any], who: str, several: bool) -
 def path(model: Model, X: Any, y: Any, betas: Any, patterns: Any, **options: Any) -> list[Solution]:
     """Solve for several penalty strengths, largest first, each started from the one before; returned in the order of `betas`.
 
-    The program is compiled once; options go to `Program.solve`. Raises `InputError` for those of one program alone: group, checkpoint.
+    The program is compiled once; options go to `Program.solve`, a time_limit for each. After Ctrl-C the solutions still to come are what is
+    known without solving: the point of the one before. Raises `InputError` for options of one program alone: group, checkpoint.
     """
     try:
         values = [number(b, "every beta", low=0) for b in betas]
@@ -370,7 +386,8 @@ def path(model: Model, X: Any, y: Any, betas: Any, patterns: Any, **options: Any
     program = lower(model.network, model, read(X, y, model.loss), patterns)
     solutions: dict[float, Solution] = {}
     previous = options.pop("warm_start", None)
-    for beta in sorted(set(values), reverse=True):
-        previous = solve(program.with_penalty(beta), warm_start=previous, **options)
-        solutions[beta] = previous
+    with limited():
+        for beta in sorted(set(values), reverse=True):
+            previous = solve(program.with_penalty(beta), warm_start=previous, **options)
+            solutions[beta] = previous
     return [solutions[beta] for beta in values]

@@ -125,7 +125,7 @@ class FirstOrder:
         if look is None and options.warm_start is None and (zero := self.zero()) is not None:
             return RawSolution("solved", zero.x, zero.duals, zero.objective, 0, "zero is optimal: its dual proves it")
         look = look or self.look()
-        done = self.resumed > 0 and self._solved(look)
+        done, reason = self.resumed > 0 and self._solved(look), None
         while not done and self.k < limit:
             self.k += 1
             self.splitting.step()
@@ -141,15 +141,15 @@ class FirstOrder:
                     break
                 done = self._solved(look)
                 options.report(self.k, look.objective, look.bound, gap=look.gap, violation=look.violation)
-                options.stopped = self._reason()
+                reason = self._reason()  # that of all ranks, and no look at the own clock until the next
             if self.k >= self.balanced:
                 self.balanced = AGAIN * self.k
                 self.splitting.balance(self.penalty)
             if looked and self.checkpoint is not None:
-                self._keep(look, done or options.stopped is not None or self.k == limit)
-            if looked and options.stopped is not None:
+                self._keep(look, done or reason is not None or self.k == limit)
+            if looked and reason is not None:
                 break
-        status = "solved" if done else options.stopped or ("iteration limit" if self.k >= limit else "inaccurate")
+        status = "solved" if done else reason or ("iteration limit" if self.k >= limit else "inaccurate")
         return RawSolution(status, look.x, look.duals, look.objective, self.k, self.message(done))
 
     def _reason(self) -> str | None:

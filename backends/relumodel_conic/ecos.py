@@ -14,6 +14,9 @@ from scipy import sparse
 
 from relumodel.backend import ConicForm, Options, RawSolution, package_missing, refuse_time_limit
 
+#: What ECOS returns after Ctrl-C.
+SIGNALLED = -4
+
 STATUS = {
     0: "solved",
     10: "inaccurate",
@@ -22,7 +25,7 @@ STATUS = {
     2: "unbounded",
     12: "unbounded",
     -1: "iteration limit",
-    -4: "interrupted",
+    SIGNALLED: "interrupted",
 }
 
 
@@ -61,6 +64,8 @@ class EcosBackend:
         equal = (sparse.csc_matrix(rows[:split]), b[:split]) if split else (None, None)
         cones = (sparse.csc_matrix(rows[split:]), b[split:]) if split < len(b) else (None, None)
         answer = ecos.solve(problem.c, *cones, dims, *equal, **_settings(options))
+        if answer["info"]["exitFlag"] == SIGNALLED:
+            options.interrupt()
         return _raw(answer, problem, order)
 
 

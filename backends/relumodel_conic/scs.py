@@ -86,7 +86,7 @@ def _run(solver: Any, problem: ConicForm, options: Options, limit: int) -> tuple
         short = time.perf_counter() - started < SHORT
         info = new["info"]
         if info["status_val"] == STOPPED_BY_SIGNAL:
-            options.stopped = "interrupted"  # caught by SCS's own handler, which leaves no point; the one before remains
+            options.interrupt()  # caught by SCS's own handler, which leaves no point; the one before remains
             return answer or new, total
         total += info["iter"]
         answer = new

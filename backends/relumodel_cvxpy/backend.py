@@ -143,7 +143,7 @@ def _solve(compiled: CompiledProgram, solver: str, settings: dict[str, Any], opt
             raise
         raise InputError(f"CVXPY's {solver} refuses the solver_options {options.extra['solver_options']!r}: {error}") from error
     if solver in SIGNALLED and answer["info"].get(SIGNALLED[solver][0]) == SIGNALLED[solver][1]:
-        options.stopped = "interrupted"
+        options.interrupt()
     try:
         problem.unpack_results(answer, chain, inverse)
     except cp.error.SolverError as error:

@@ -16,6 +16,7 @@ import numpy as np
 from ..certify.bound import relative_gap
 from ..certify.neurons import Neurons, neurons_of
 from ..data import Data
+from ..deadline import current, limited
 from ..lowering import lower
 from ..patterns.adaptive import AdaptivePatterns
 from ..solve import solve
@@ -44,10 +45,9 @@ def fit_apart(
         return stopped
 
     for r in range(data.outputs):
-        now = time.perf_counter()
-        share = dataclasses.replace(asked, deadline=now + (asked.deadline - now) / (data.outputs - r), watch=watch)
         single = dataclasses.replace(data, y=np.ascontiguousarray(data.y[:, r]))
-        fits.append(one_output(single, share, _of_output(start, r)))
+        with limited(current().remaining() / (data.outputs - r)):
+            fits.append(one_output(single, dataclasses.replace(asked, watch=watch), _of_output(start, r)))
         stopped = stopped or fits[-1].status == "interrupted"
     return _joined(model, data, strategy, asked, fits)
 
@@ -68,7 +68,7 @@ def _joined(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, 
     # a direction, so that there is a pattern whatever the network
     cells, index = cells_of(training.X, np.vstack([neurons.blocks, rng.standard_normal((1, training.X.shape[1]))]), rng)
     program = lower(model.network, model, data, cells)
-    solution = solve(program, time_limit=asked.left(), warm_start=point_of(program, neurons, index), **asked.options)
+    solution = solve(program, warm_start=point_of(program, neurons, index), **asked.options)
     bound = sum(fit.bound for fit in fits)
     gap = relative_gap(solution.objective, bound)
     unfinished = [fit.status for fit in fits if fit.status != "optimal"]

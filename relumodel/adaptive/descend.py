@@ -7,14 +7,13 @@ line search; those of the loss are rounded off by its proximal map (Moreau envel
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.neurons import Neurons
-from .interrupted import Interrupted
+from ..deadline import current
 from .training import Training
 
 Matrix = NDArray[np.float64]
@@ -37,11 +36,10 @@ def random_start(training: Training, width: int, rng: np.random.Generator) -> Ne
     return min(candidates, key=training.objective)
 
 
-def descend(training: Training, start: Neurons, iterations: int, rng: np.random.Generator, deadline: float = np.inf) -> Neurons:
+def descend(training: Training, start: Neurons, iterations: int, rng: np.random.Generator) -> Neurons:
     """The neurons at the end of a descent from `start` (m neurons, signs kept), never worse than it; zero neurons dropped.
 
-    deadline : the value of time.perf_counter() at which it stops with what it has.
-    Raises `Interrupted` with the best so far after Ctrl-C.
+    Stops with what it has at the current deadline.
     """
     from scipy.optimize import minimize  # here, because importing relumodel should not wait for it
 
@@ -58,20 +56,19 @@ def descend(training: Training, start: Neurons, iterations: int, rng: np.random.
         def watch(point: Matrix) -> None:
             nonlocal blocks
             blocks = penalty.fold(point.reshape(shape))
-            if time.perf_counter() > deadline:
+            if current().expired():
                 raise StopIteration
 
-        try:
-            found = minimize(
-                value,
-                z.ravel(),
-                jac=True,
-                method="L-BFGS-B",
-                callback=watch,
-                options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-9},
-            )
-        except KeyboardInterrupt:
-            raise Interrupted(_better(training, blocks, start)) from None
+        if current().expired():
+            break
+        found = minimize(
+            value,
+            z.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            callback=watch,
+            options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-9},
+        )
         blocks = penalty.fold(found.x.reshape(shape))
     return _better(training, blocks, start)
 

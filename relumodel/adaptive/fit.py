@@ -14,6 +14,7 @@ import numpy as np
 from ..certify.bound import relative_gap
 from ..certify.neurons import Neurons, neurons_of
 from ..data import Data, read
+from ..deadline import current, limited, wrapping_up
 from ..declared import number
 from ..errors import InputError, InputTypeError
 from ..lowering import lower
@@ -43,17 +44,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """How a fit is to be done, checked. options : of `Program.solve`.  deadline : on the clock of time.perf_counter().
+    """How a fit is to be done, checked. options : of `Program.solve`.  limit : seconds, or None.
     watch : told every round, returns True to stop."""
 
     options: dict[str, Any]
     started: float
-    deadline: float
+    limit: float | None
     watch: Callable[[Round], Any]
-
-    def left(self) -> float | None:
-        """Seconds to the deadline, a little at least; None without one."""
-        return None if np.isinf(self.deadline) else max(self.deadline - time.perf_counter(), 1e-3)
 
 
 def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: Any) -> Fit:
@@ -64,7 +61,7 @@ def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: A
     adaptive = isinstance(patterns, AdaptivePatterns)
     given = None if adaptive and model.network.activation.unit_neurons else patterns  # None: one program, without patterns
     asked = _asked(given, *how)
-    with threads_for(data.X.size):
+    with limited(asked.limit), threads_for(data.X.size):
         return adapt(model, data, given, asked) if isinstance(given, AdaptivePatterns) else on_given(model, data, given, asked)
 
 
@@ -76,6 +73,12 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     asked = _asked(patterns, *how)
     data = read(X, y, model.loss, sample_weight)
     refuse_perturbed(model, data)
+    with limited(asked.limit):
+        return _polished(network, model, data, patterns, asked)
+
+
+def _polished(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: Asked) -> Fit:
+    """The loop from a network, which is returned where nothing better was found."""
     if isinstance(model.network, ParallelThreeLayer):
         return _polished_three_layers(network, model, data, patterns, asked)
     start = trained_neurons(network, model, data)
@@ -125,11 +128,11 @@ def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, st
             raise InputError(
                 "AdaptivePatterns follow robust training with robust='crossing'; with 'strict' fit with rm.GapPatterns."
             )
-        robust = RobustLoop(model, data, ball, strategy, asked.options, asked.started, asked.deadline, asked.watch)
+        robust = RobustLoop(model, data, ball, strategy, asked.options, asked.started, asked.watch)
         return _robust(robust, start)
     if data.outputs > 1 and data.classes is None:
         return fit_apart(model, data, strategy, asked, start, lambda one, share, own: adapt(model, one, strategy, share, own))
-    loop = Loop(model, data, strategy, asked.options, asked.started, asked.deadline, asked.watch)
+    loop = Loop(model, data, strategy, asked.options, asked.started, asked.watch)
     status = loop.run(start)
     assert loop.solution is not None
     assert loop.dual is not None
@@ -140,8 +143,9 @@ def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: 
     """Compile and solve on patterns that do not adapt; the bound is the program's where it is exact, else by pricing."""
     if patterns is not None and model.network.layers == 2 and model.network.activation.self_gated:
         known_norm(model.penalty, "Pricing other patterns, which is what makes a fit's bound,")
-    program = lower(model.network, model, data, patterns)
-    solution = solve(program, time_limit=asked.left(), **asked.options)
+    with current().with_nothing_yet():
+        program = lower(model.network, model, data, patterns)
+    solution = solve(program, **asked.options)
     network = solution.network()
     # the program's bound may be one on every network's own objective; for sub-networks, which nothing prices, 0 is all that is proved
     certain = program.guarantee.kind == "exact" or program.patterns is None
@@ -169,7 +173,8 @@ def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: 
     random = np.random.default_rng(0).standard_normal((AdaptivePatterns().starts, training.X.shape[1]))
     blocks = neurons_of(network).blocks
     dual.see(blocks)
-    dual.search(np.vstack([blocks, random]), asked.deadline)
+    with wrapping_up():
+        dual.search(np.vstack([blocks, random]))
     status = _status(solution, relative_gap(solution.objective, dual.bound))
     return _result(solution, dual, status, len(blocks) + len(random), [], asked.started)
 
@@ -188,7 +193,7 @@ def _asked(
     how = {"backend": backend, "tol": wanted if tol is None else number(tol, "tol", above=0), **options}
     if not adaptive:
         how |= {"verbose": verbose, "callback": callback}
-    return Asked(how, started, np.inf if limit is None else started + limit, _watcher(verbose, callback))
+    return Asked(how, started, limit, _watcher(verbose, callback))
 
 
 def _robust(loop: RobustLoop, start: Neurons | None) -> Fit:
@@ -242,6 +247,12 @@ def _watcher(verbose: bool, callback: Any) -> Callable[[Round], Any]:
     def watch(progress: Round) -> Any:
         if verbose:
             print(progress, file=sys.stderr, flush=True)
-        return callback is not None and callback(progress)
+        try:
+            return callback is not None and callback(progress)
+        except KeyboardInterrupt:  # of the callback's own making: Ctrl-C itself is heard by the deadline
+            if current().interrupted:
+                raise
+            current().interrupt()
+            return True
 
     return watch

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..certify.bound import relative_gap
 from ..certify.neurons import Neurons, neurons_of
 from ..data import Data
+from ..deadline import current, limited, wrapping_up
 from ..lowering import lower
 from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.scaling import unit_rows
@@ -31,8 +32,6 @@ from ..solve import solve
 from .cells import Cells, cells_of
 from .descend import descend, random_start
 from .dual import Dual
-from .interrupted import Interrupted
-from .measured import measured
 from .merge import merged, spread
 from .price import dearest, prices
 from .result import Round
@@ -56,8 +55,8 @@ SAME, ENTER, APART, SMALL = 0.999, 80, 0.998, 0.03
 #: A pricing that would end the loop is repeated with this many times as many starts.
 CONFIRM = 4
 
-#: Seconds that the last search for a bound gets when the time is up, and the last proof.
-GRACE = 1.0
+#: The share of the time left that a descent may take, and of the rest that a convex program may, before pricing.
+DESCENT, PROGRAM = 0.75, 0.8
 
 #: The largest rank of X at which a proof is tried.
 PROVABLE = 8
@@ -72,7 +71,6 @@ class Loop:
     strategy: AdaptivePatterns
     options: Mapping[str, Any]
     started: float
-    deadline: float
     watch: Callable[[Round], Any]
     solution: Solution | None = None
     dual: Dual | None = None
@@ -87,14 +85,9 @@ class Loop:
 
     def run(self, neurons: Neurons | None) -> str:
         """Start from the neurons given, or from random ones; the status at the end. `solution` and `dual` hold what was found."""
-        try:
-            if neurons is None:
-                start = random_start(self.training, self.strategy.width, self.rng)
-                neurons = descend(self.training, start, FIRST, self.rng, self.deadline)
-            return self._rounds(neurons)
-        except KeyboardInterrupt as stop:
-            self._salvage(stop.neurons if isinstance(stop, Interrupted) else neurons)
-            return "interrupted"
+        if neurons is None:
+            neurons = self._descended(random_start(self.training, self.strategy.width, self.rng), FIRST)
+        return self._rounds(neurons)
 
     def _rounds(self, neurons: Neurons) -> str:
         entering, stalled = self._random(1), 0  # a direction, so that there is a pattern whatever the network
@@ -106,12 +99,12 @@ class Loop:
             assert self.dual is not None
             gap = relative_gap(self.solution.objective, self.dual.bound)
             self.history.append(self._round(k, gap, patterns))
-            if self.watch(self.history[-1]) or self.solution.status == "interrupted":
+            if self.watch(self.history[-1]) or self.solution.status == "interrupted" or current().interrupted:
                 return "interrupted"
             if gap <= self.strategy.gap:
                 return "optimal"
-            if time.perf_counter() >= self.deadline:
-                return "time limit"
+            if (reason := current().stopped) is not None:
+                return reason
             gained = before - self.solution.objective > 0.1 * self.strategy.gap * abs(self.solution.objective)
             stalled = 0 if gained else stalled + 1
             if stalled == PATIENCE:
@@ -128,9 +121,8 @@ class Loop:
             cells = cells.joined(_in_use(best))
         cells = cells.take(slice(max(self.strategy.max_patterns, len(neurons.signs))))
         program = lower(self.model.network, self.model, self.data, cells)
-        left = None if np.isinf(self.deadline) else max(self.deadline - time.perf_counter(), 1e-3)
-        start = point_of(program, neurons, index)
-        solution = solve(program, time_limit=left, warm_start=start, **self.options)
+        with limited(PROGRAM * current().remaining()):
+            solution = solve(program, warm_start=point_of(program, neurons, index), **self.options)
         if best is None or solution.objective <= best.objective:
             self.solution = solution
         return cells.count
@@ -152,25 +144,6 @@ class Loop:
         over = np.abs(prices(self.training, fresh.directions, fresh.q)) > self.training.penalty.beta
         return spread(fresh.directions[over], APART, ENTER)
 
-    def _salvage(self, neurons: Neurons | None) -> None:
-        """A solution and a dual, in a moment, where Ctrl-C came before there were any."""
-        if self.solution is None:
-            if neurons is None:
-                neurons = self.training.neurons(np.zeros((0, self.training.X.shape[1])), np.zeros(0))
-            cells, index = cells_of(self.training.X, np.vstack([neurons.blocks, self._random(1)]), self.rng)
-            program = lower(self.model.network, self.model, self.data, cells)
-            now = time.perf_counter()
-            self.solution = measured(
-                program, point_of(program, neurons, index), self.options["tol"], now - self.started, now + GRACE
-            )
-        if self.dual is None:
-            dual = Dual.at(self.training, self.solution.dual["loss"])
-            self.deadline = -np.inf  # the search gets its moment and no more
-            active = neurons_of(self.solution.network()).blocks
-            dual.see(active)
-            self._search(dual, active, self._near(active, self.strategy.starts))
-            self.dual = dual
-
     def _confirm(self, dual: Dual, active: Matrix) -> None:
         """A gap that would end the loop is looked at again: by a proof where that is in reach, else by more starts."""
         assert self.solution is not None
@@ -183,7 +156,7 @@ class Loop:
     def _prove(self, dual: Dual, gap: float) -> None:
         """Try to prove the gap, in what is left of the time for proofs."""
         assert self.solution is not None
-        left, started = min(self.strategy.seconds_of_proof - self.proving, self.deadline - time.perf_counter()), time.perf_counter()
+        left, started = min(self.strategy.seconds_of_proof - self.proving, current().remaining()), time.perf_counter()
         if self.provable and left > 0:
             objective = self.solution.objective
             dual.prove(left, objective - gap * abs(objective))
@@ -192,7 +165,8 @@ class Loop:
     def _search(self, dual: Dual, *starts: Matrix) -> None:
         together = np.vstack(starts)
         self.starts += len(together)
-        dual.search(together, max(self.deadline, time.perf_counter() + GRACE))
+        with wrapping_up():
+            dual.search(together)
 
     def _grow(self, entering: Matrix) -> Neurons:
         """The network, nearly parallel neurons merged and small ones added along the entering directions, descended together."""
@@ -205,7 +179,11 @@ class Loop:
         price, output = dearest(self.training, blocks, residual)
         signs = self.training.serving(output, np.where(price > 0, -1.0, 1.0))
         start = self.training.neurons(np.vstack([network.blocks, blocks]), np.concatenate([network.signs, signs]))
-        return descend(self.training, start, LATER, self.rng, self.deadline)
+        return self._descended(start, LATER)
+
+    def _descended(self, start: Neurons, iterations: int) -> Neurons:
+        with limited(DESCENT * current().remaining()):
+            return descend(self.training, start, iterations, self.rng)
 
     def _near(self, active: Matrix, count: int) -> Matrix:
         """Starts for pricing: Gaussian directions, and every other one a random mixture of two neurons."""

@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.bound import certify, relative_gap
+from ..deadline import wrapping_up
 from ..program.program import Program
 from ..solution import Solution
 
 
-def measured(program: Program, point: NDArray[np.float64], tol: float, spent: float, deadline: float = np.inf) -> Solution:
+def measured(program: Program, point: NDArray[np.float64], tol: float, spent: float) -> Solution:
     """The point with its objective and the bound that its loss gradient proves.
 
-    spent : seconds that finding it took.  deadline : of the proof, on the clock of time.perf_counter().
+    spent : seconds that finding it took.
     """
     started = time.perf_counter()
-    certificate, objective = certify(program, point, None, tol, deadline), program.objective(point)
+    with wrapping_up():
+        certificate, objective = certify(program, point, None, tol), program.objective(point)
     gap = relative_gap(objective, certificate.bound)
     return Solution(
         program=program,

@@ -9,12 +9,12 @@ few steps at a large width is a good one already, so most starts are given up ea
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deadline import current
 from ..patterns.scaling import unit_rows
 from .training import Training
 
@@ -35,20 +35,20 @@ NARROW, FINE, LEAST = (0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5), ((0.2, 40), (0.1, 
 GAIN, LOOK = 1e-9, 12
 
 
-def search(training: Training, q: Matrix, starts: Matrix, deadline: float = np.inf) -> Matrix:
+def search(training: Training, q: Matrix, starts: Matrix) -> Matrix:
     """Where the best ascents from `starts` (m, d), non-zero, lead: directions (k, d), |b| <= 1 in the penalty's norm.
 
-    q : (n,), the loss's multiplier, or (c n,) for c outputs, each of which is searched for.  deadline : on the clock of time.perf_counter().
+    q : (n,), the loss's multiplier, or (c n,) for c outputs, each of which is searched for. Ends with what it has at the current deadline.
     """
     parts = [
-        _annealed(training, of_one, starts[k :: len(WIDEST)], widest, deadline)
+        _annealed(training, of_one, starts[k :: len(WIDEST)], widest)
         for of_one in by_output(training, q)
         for k, widest in enumerate(WIDEST)
     ]
     return np.vstack([part for part in parts if len(part)])
 
 
-def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float, deadline: float) -> Matrix:
+def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float) -> Matrix:
     """The ends of all passes of the ascents that begin with one width."""
     penalty = training.penalty
     if not len(starts):
@@ -57,7 +57,7 @@ def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float, dead
     side = np.where(prices(training, penalty.fold(z), q) < 0, -1.0, 1.0)
     rough = _Rounded.of(training, q, np.float32)
     for share in ROUGH:
-        z, value = _ascend(rough, z.astype(np.float32), side.astype(np.float32), share * widest, STEPS, deadline)
+        z, value = _ascend(rough, z.astype(np.float32), side.astype(np.float32), share * widest, STEPS)
         order = np.argsort(-value, kind="stable")[: max(LEAST, int(FINE[0][0] * len(starts)), int(SHARE * len(z)))]
         z, side = z[order], side[order]
     z, side, found = z.astype(np.float64), side.astype(np.float64), []
@@ -66,7 +66,7 @@ def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float, dead
         best = max(LEAST, int(share * len(starts)))
         z, side = z[:best], side[:best]
         for width in [w for w in NARROW if w <= widest]:
-            z, value = _ascend(fine, z, side, width, steps, deadline)
+            z, value = _ascend(fine, z, side, width, steps)
         found.append(penalty.fold(z))
         order = np.argsort(-value, kind="stable")
         z, side = z[order], side[order]
@@ -128,12 +128,12 @@ class _Rounded:
         return value, ahead * (np.sqrt(z.dtype.type(2)) / np.where(size > 0, size, 1))
 
 
-def _ascend(at: _Rounded, z: Matrix, side: Matrix, width: float, steps: int, deadline: float) -> tuple[Matrix, Matrix]:
+def _ascend(at: _Rounded, z: Matrix, side: Matrix, width: float, steps: int) -> tuple[Matrix, Matrix]:
     """Steps along the gradient on the sphere, each start with its own length: doubled where it helped, quartered where not."""
     value, ahead = at.look(z, side, width)
     length, before = np.ones_like(value), value
     for k in range(1, steps + 1):
-        if time.perf_counter() > deadline:
+        if current().expired():
             break
         if k % LOOK == 0:
             if (value - before <= GAIN * np.abs(value)).all():

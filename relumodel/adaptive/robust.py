@@ -25,12 +25,12 @@ from ..certify.bound import relative_gap
 from ..certify.neurons import Neurons, neurons_of
 from ..certify.worst_case import worst_case
 from ..data import Data
+from ..deadline import current, limited
 from ..patterns.adaptive import AdaptivePatterns
 from ..perturbations import Ball
 from ..solution import Solution
 from ..solve import solve
-from .interrupted import Interrupted
-from .loop import GRACE, Loop
+from .loop import Loop
 from .measured import measured
 from .result import Round
 from .robust_descend import descend, random_start
@@ -77,7 +77,6 @@ class RobustLoop:
     strategy: AdaptivePatterns
     options: Mapping[str, Any]
     started: float
-    deadline: float
     watch: Callable[[Round], Any]
     objective: float = np.inf
     bound: float = 0.0
@@ -92,22 +91,19 @@ class RobustLoop:
 
     def run(self, neurons: Neurons | None) -> str:
         """Start from the neurons given, or from random ones; the status at the end. `best` and `objective` hold what was found."""
-        try:
-            if neurons is not None:
-                self._keep(neurons, exactly=True)
-            status = self._rounds(neurons)
-            if status == "gap not reached" and self._small(len(self.best.signs)):
-                self._lower_bound()
-        except KeyboardInterrupt as stop:
-            if isinstance(stop, Interrupted):
-                self._keep(stop.neurons)
+        if neurons is not None:
+            self._keep(neurons, exactly=True)
+        status = self._rounds(neurons)
+        if status == "gap not reached" and self._small(len(self.best.signs)):
+            self._lower_bound()
+        if status == "interrupted" or current().interrupted:
             return "interrupted"
         return "optimal" if relative_gap(self.objective, self.bound) <= self.strategy.gap else status
 
     def solution(self) -> Solution:
         """The crossing program of the best neurons, measured at them."""
         program, point = program_of(self.model, self.data, self.training, self.best)
-        return measured(program, point, self.options["tol"], time.perf_counter() - self.started, self._end_of_proof())
+        return measured(program, point, self.options["tol"], time.perf_counter() - self.started)
 
     def _rounds(self, neurons: Neurons | None) -> str:
         """Explore, or go on with neurons that still gain, and settle; why it ended."""
@@ -116,13 +112,13 @@ class RobustLoop:
             before, begun = self.objective, time.perf_counter()
             if neurons is None:
                 start = random_start(self.training, self.strategy.width, self.rng)
-                neurons = self._sparse(descend(self.training, start, *EXPLORE, self._until()))
+                neurons = self._descended(start, EXPLORE)
             neurons = self._settle(neurons)
             longest = max(longest, time.perf_counter() - begun)
             self.history.append(self._round(k))
-            if self.watch(self.history[-1]):
+            if self.watch(self.history[-1]) or current().interrupted:
                 return "interrupted"
-            if self.deadline - time.perf_counter() < 0.5 * longest:  # too little for another to end well
+            if current().remaining() < 0.5 * longest:  # too little for another to end well
                 return "time limit"
             stalled = 0 if before - self.objective > self.strategy.gap * self.objective else stalled + 1
             if stalled == PATIENCE:
@@ -133,11 +129,10 @@ class RobustLoop:
         """Gentle descents and convex programs in turn, while they gain; the neurons if there may be more to gain."""
         objective = self._keep(neurons)
         for _ in range(TURNS):
-            left = self.deadline - time.perf_counter()
-            if left <= 0:
+            if current().expired():
                 return None
             before = objective
-            neurons = self._sparse(descend(self.training, neurons, *SETTLE, self._until()))
+            neurons = self._descended(neurons, SETTLE)
             if self._small(len(neurons.signs)):
                 neurons = self._polished(neurons)
             objective = self._keep(neurons)
@@ -148,14 +143,7 @@ class RobustLoop:
     def _polished(self, neurons: Neurons) -> Neurons:
         """The neurons at the optimum of their crossing program."""
         program, point = program_of(self.model, self.data, self.training, neurons)
-        left = self.deadline - time.perf_counter()
-        limit = None if np.isinf(left) else max(left, 1e-3)
-        solution = solve(program, warm_start=point, time_limit=limit, **self.options)
-        found = neurons_of(solution.network())
-        if solution.status == "interrupted":
-            self._keep(found)
-            raise KeyboardInterrupt
-        return found
+        return neurons_of(solve(program, warm_start=point, **self.options).network())
 
     def _small(self, width: int) -> bool:
         """Whether the crossing program of so many neurons can be solved in about the time of a descent."""
@@ -183,14 +171,10 @@ class RobustLoop:
                 return fewer
         return neurons
 
-    def _end_of_proof(self) -> float:
-        """When proving the bound of the last program must end."""
-        return max(self.deadline, time.perf_counter()) + GRACE
-
-    def _until(self) -> float:
-        """When a descent that starts now should end."""
-        now = time.perf_counter()
-        return now + SHARE * max(self.deadline - now, 1e-3)
+    def _descended(self, neurons: Neurons, how: tuple[int, float]) -> Neurons:
+        with limited(SHARE * current().remaining()):
+            found = descend(self.training, neurons, *how)
+        return self._sparse(found)
 
     def _lower_bound(self) -> None:
         """Clean training on the perturbed samples that are worst for the best network."""
@@ -198,7 +182,7 @@ class RobustLoop:
         attack = worst_case(self.best, model.loss, data.X, data.y, self.ball, model.network.bias).X
         strategy = dataclasses.replace(self.strategy, rounds=ATTACKED)
         clean, attacked = dataclasses.replace(model, perturbation=None), dataclasses.replace(data, X=attack)
-        loop = Loop(clean, attacked, strategy, self.options, self.started, self.deadline, lambda progress: False)
+        loop = Loop(clean, attacked, strategy, self.options, self.started, lambda progress: False)
         loop.run(self.best)
         if loop.dual is not None:
             self.bound, self.starts, self.price = max(0.0, loop.dual.bound), loop.starts, loop.dual.price

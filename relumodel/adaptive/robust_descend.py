@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.neurons import Neurons
-from .interrupted import Interrupted
+from ..deadline import current
 from .robust_bound import Bound, bound
 from .robust_training import RobustTraining
 
@@ -39,40 +39,36 @@ def random_start(training: RobustTraining, width: int, rng: np.random.Generator)
     return training.neurons(blocks * (SMALL * training.unit / typical), np.where(np.arange(width) % 2 == 0, 1.0, -1.0))
 
 
-def descend(training: RobustTraining, start: Neurons, steps: int, rate: float, deadline: float = np.inf) -> Neurons:
+def descend(training: RobustTraining, start: Neurons, steps: int, rate: float) -> Neurons:
     """The best neurons met on the way from `start`, itself included (signs kept); zero neurons dropped.
 
     rate : the largest change of a factor in the first step, in units of what suits the data.
-    deadline : the value of time.perf_counter() at which it ends; the steps shrink in time for it.
-    Raises `Interrupted` with the best so far after Ctrl-C.
+    It ends at the current deadline; the steps shrink in time for it.
     """
     penalty, X, signs = training.clean.penalty, training.X, start.signs
     z, best, lowest = penalty.unfold(start.blocks), start.blocks, np.inf
     shares = [(X @ start.blocks.T >= 0).astype(float) for _ in training.signs]
     mean, square = np.zeros_like(z), np.zeros_like(z)
-    rate, started, done = rate * training.step, time.perf_counter(), 0.0
-    try:
-        for step in range(1, SETTLE + steps + 1):
-            neurons = training.neurons(penalty.fold(z), signs)
-            sides = [bound(neurons, X, s, training.ball, e) for s, e in zip(training.signs, shares, strict=True)]
-            loss, rates = training.loss([side.value for side in sides])
-            value = loss + training.cost(neurons)
-            if value < lowest:
-                best, lowest = neurons.blocks, value
-            if done >= 1:
-                break
-            gradient = penalty.pull(z, _pulled(sides, rates)) + penalty.beta * z
-            for share, side in zip(shares, sides, strict=True):
-                share += REPLY * (side.reply - share)
-            mean += (1 - MEMORIES[0]) * (gradient - mean)
-            square += (1 - MEMORIES[1]) * (gradient * gradient - square)
-            done = max((step - SETTLE) / steps, (time.perf_counter() - started) / (deadline - started))
-            if step > SETTLE:
-                scale = np.sqrt(square / (1 - MEMORIES[1] ** step))
-                move = np.divide(mean / (1 - MEMORIES[0] ** step), scale, out=np.zeros_like(z), where=scale > 0)
-                z = z - 0.5 * rate * (1 + np.cos(np.pi * min(done, 1.0))) * move
-    except KeyboardInterrupt:
-        raise Interrupted(training.neurons(best, signs)) from None
+    rate, started, seconds, done = rate * training.step, time.perf_counter(), current().remaining(), 0.0
+    for step in range(1, SETTLE + steps + 1):
+        neurons = training.neurons(penalty.fold(z), signs)
+        sides = [bound(neurons, X, s, training.ball, e) for s, e in zip(training.signs, shares, strict=True)]
+        loss, rates = training.loss([side.value for side in sides])
+        value = loss + training.cost(neurons)
+        if value < lowest:
+            best, lowest = neurons.blocks, value
+        if done >= 1 or current().expired():
+            break
+        gradient = penalty.pull(z, _pulled(sides, rates)) + penalty.beta * z
+        for share, side in zip(shares, sides, strict=True):
+            share += REPLY * (side.reply - share)
+        mean += (1 - MEMORIES[0]) * (gradient - mean)
+        square += (1 - MEMORIES[1]) * (gradient * gradient - square)
+        done = max((step - SETTLE) / steps, (time.perf_counter() - started) / max(seconds, 1e-9))
+        if step > SETTLE:
+            scale = np.sqrt(square / (1 - MEMORIES[1] ** step))
+            move = np.divide(mean / (1 - MEMORIES[0] ** step), scale, out=np.zeros_like(z), where=scale > 0)
+            z = z - 0.5 * rate * (1 + np.cos(np.pi * min(done, 1.0))) * move
     sizes = penalty.norms(best)
     used = sizes > 1e-9 * sizes.max(initial=0.0)
     return training.neurons(best[used], signs[used])

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..certify.bound import relative_gap
 from ..data import Data
+from ..deadline import current, limited
 from ..errors import InputError
 from ..lowering import lower
 from ..networks import ParallelThreeLayer
@@ -30,6 +31,7 @@ from ..recovery.three_layer_network import ThreeLayerNetwork
 from ..solution import Solution
 from ..solve import solve
 from .descend import NOISE, ROUNDED
+from .loop import DESCENT
 from .result import Fit, Round
 from .training import Training
 
@@ -83,19 +85,15 @@ class ThreeLayerLoop:
         self.history: list[Round] = []
 
     def run(self, start: SubBlocks | None) -> str:
-        """From a network, or from random ones; the status at the end. After Ctrl-C the best so far is polished if none was."""
-        try:
+        """From a network, or from random ones; the status at the end."""
+        with limited(DESCENT * current().remaining()):
             for k in range(STARTS if start is None else 1):
                 raw = self._random(self.count, k) if start is None else start
                 self.best = raw if self.best is None else self.best
                 self.best = min(self.best, self._descended(raw, FIRST), key=self.objective)
-            return self._rounds()
-        except KeyboardInterrupt:
-            if self.best is None:
-                raise
-            if self.solution is None:
-                self._polish()
-            return "interrupted"
+                if current().expired():
+                    break
+        return self._rounds()
 
     def _rounds(self) -> str:
         """Polish and descend until that gains too little."""
@@ -106,10 +104,10 @@ class ThreeLayerLoop:
             value = self.objective(self.best)
             self.history.append(self._round(k, value))
             stopped = self.solution is not None and self.solution.status == "interrupted"
-            if self.asked.watch(self.history[-1]) or stopped:
+            if self.asked.watch(self.history[-1]) or stopped or current().interrupted:
                 return "interrupted"
-            if time.perf_counter() >= self.asked.deadline:
-                return "time limit"
+            if (reason := current().stopped) is not None:
+                return reason
             if before - value <= self.strategy.gap * abs(value):
                 break
             grown = self._descended(self.best.joined(self._entering()), LATER)
@@ -170,7 +168,7 @@ class ThreeLayerLoop:
             return float(value) + 0.5 * penalty.beta * float(point @ point), gradient.ravel()
 
         def watch(point: Matrix) -> None:
-            if time.perf_counter() > self.asked.deadline:
+            if current().expired():
                 raise StopIteration
 
         for width in ROUNDED if training.loss.has_kink else (0.0,):
@@ -193,7 +191,7 @@ class ThreeLayerLoop:
             program = lower(self.model.network, self.model, self.data, PatternsOf(self.network(some)))
         except InputError:  # every sub-network is 0 on every sample
             program = lower(self.model.network, self.model, self.data, PatternsOf(self.network(self._random(self.count))))
-        solution = solve(program, time_limit=self.asked.left(), **self.asked.options)
+        solution = solve(program, **self.asked.options)
         found = blocks_of(solution.network(), self.training)
         if self.solution is None or solution.objective <= self.solution.objective:
             self.solution = solution

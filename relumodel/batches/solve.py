@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..backend import Options
 from ..certify import relative_gap
+from ..deadline import limited
 from ..declared import number, whole
 from ..errors import InputError, InputTypeError, MissingPackageError
 from ..program.arrays import Arrays
@@ -53,12 +54,16 @@ def solve(
         raise InputTypeError(f"callback must be callable; got {callback!r}.")
     start = start_of(program, warm_start)
     arrays, exact = _arrays(device, dtype)
-    options = Options(tol, limit)
-    with _inference(arrays), np.errstate(over="ignore", invalid="ignore", divide="ignore"), progress_line(bool(verbose)) as line:
+    with (
+        limited(limit) as deadline,
+        _inference(arrays),
+        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+        progress_line(bool(verbose)) as line,
+    ):
+        options = Options(tol, limit, deadline=deadline)
         options.callback = lambda progress: (line(progress), callback is not None and callback(progress))[1]
         steps = Steps(program, arrays, epochs, seed, start)
-        with options.catching_interrupt():
-            begun = steps.run(options, line)
+        begun = steps.run(options, line)
         if options.error is not None:
             raise options.error
         out = _measured(program, exact, steps, options, begun, start)
@@ -92,7 +97,7 @@ def _measured(
         candidates.append((zero, "the network without neurons"))
     best, how = min(candidates, key=_value)
     gap = relative_gap(best.objective, bound)
-    status = "optimal" if gap <= options.tol else options.stopped or "tolerance not reached"
+    status = "optimal" if gap <= options.tol and not options.deadline.interrupted else options.stopped or "tolerance not reached"
     others = "; ".join(f"{text}: {other.objective:.6g}" for other, text in candidates if other is not best)
     message = f"{how}{f' ({others})' if others else ''}"
     if best.violation > 0:

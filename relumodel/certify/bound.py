@@ -42,19 +42,17 @@ def relative_gap(objective: float, bound: float) -> float:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a candidate may be garbage; what it cannot prove is not claimed
-def certify(
-    program: Program, point: Vector, duals: dict[str, Vector] | None = None, tol: float = 1e-6, deadline: float = np.inf
-) -> DualPoint:
+def certify(program: Program, point: Vector, duals: dict[str, Vector] | None = None, tol: float = 1e-6) -> DualPoint:
     """The best bound that the given dual candidate, or the loss gradient at `point`, can be made to prove.
 
-    deadline : on the clock of time.perf_counter(); multipliers not improved by then count as they are.
+    Multipliers that are not improved by the current deadline count as they are.
     """
     candidates = []
     if duals is not None and program.ranks.all(all(np.isfinite(q).all() for q in duals.values())):
-        candidates.append(_feasible(program, duals, tol, deadline))
+        candidates.append(_feasible(program, duals, tol))
     objective = program.objective(point)
     if not candidates or relative_gap(objective, candidates[0].bound) > tol:
-        candidates.append(_feasible(program, gradients(program, point), tol, deadline))
+        candidates.append(_feasible(program, gradients(program, point), tol))
     return max(candidates, key=lambda dual: dual.bound)
 
 
@@ -69,7 +67,7 @@ def gradients(program: Program, point: Vector) -> dict[str, Vector]:
     return out
 
 
-def _feasible(program: Program, duals: dict[str, Vector], tol: float, deadline: float) -> DualPoint:
+def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoint:
     carrier, penalty = program.term("penalty"), program.term("penalty").function
     if isinstance(penalty, Linear):
         return _feasible_on_matrices(program, duals)
@@ -81,7 +79,7 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float, deadline: 
         q, rest = {name: np.zeros_like(part) for name, part in q.items()}, np.zeros_like(rest)
     gauge = program.ranks.largest(penalty.dual_gauge(carrier.map.forward(rest)))
     if gauge > 1 + 0.1 * tol:
-        q, _ = tighten(program, q, rest, deadline)
+        q, _ = tighten(program, q, rest)
         rest = _rest(program, q)  # afresh: the rest before may have been so large that little of its digits is left
         gauge = program.ranks.largest(penalty.dual_gauge(carrier.map.forward(rest)))
 

@@ -6,11 +6,10 @@ In the 2-norm that is non-negative least squares; in the max-norm a small linear
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deadline import current
 from ..program.cone_projection import cone_multipliers
 from ..program.functions import GroupNorm, Norm
 from ..program.maps import LinearMap, MaskedProduct, Repeated
@@ -23,10 +22,10 @@ Vector = NDArray[np.float64]
 LARGE = 2e8
 
 
-def tighten(program: Program, q: dict[str, Vector], rest: Vector, deadline: float = np.inf) -> tuple[dict[str, Vector], Vector]:
+def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[str, Vector], Vector]:
     """Multipliers with the cones' part improved block by block, and what is then left to the penalty (never larger).
 
-    deadline : on the clock of time.perf_counter(); blocks not reached by then stay as they are. Those that exceed beta most come first.
+    Blocks not reached by the current deadline stay as they are. Those that exceed beta most come first.
     """
     cones = [(t, K) for t in program.terms if t.function.indicator and isinstance(K := _of_one_output(t.map), MaskedProduct)]
     if not cones:
@@ -45,7 +44,7 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector, deadline: floa
     if len(over) * ranks.sum(n) * d > LARGE:
         return q, rest
     for b in over[np.argsort(-gauges[over], kind="stable")]:
-        if ranks.any(time.perf_counter() > deadline):
+        if ranks.any(current().expired()):
             break
         G = K.signs[b // P % C] * K.mask[b % P][:, None] * K.X
         loss_part = left[b] + ranks.sum(G.T @ multipliers[b])  # rest = loss part - G' q

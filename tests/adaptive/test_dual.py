@@ -24,7 +24,7 @@ def test_bounds_fall_with_what_is_seen_and_never_exceed_the_objective(loss):
     dual.see(neurons_of(sampled.network()).blocks)
     seen = dual.bound
     assert seen <= sampled.objective * (1 + 1e-9)
-    dual.search(rng.standard_normal((100, 2)), np.inf)
+    dual.search(rng.standard_normal((100, 2)))
     searched = dual.bound
     assert searched <= seen
     asked = searched - 1e-3 * abs(exact.objective)

@@ -1,5 +1,6 @@
 """Robust fits: certified objectives that no attack exceeds, that never rise, and that end below the other robust programs."""
 
+import signal
 import time
 
 import numpy as np
@@ -196,7 +197,7 @@ def test_ctrl_c_in_the_first_round_returns_the_best_so_far(monkeypatch):
     def interrupted(*arguments):
         calls.append(1)
         if len(calls) == 60:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return work(*arguments)
 
     monkeypatch.setattr(robust_descend, "bound", interrupted)
