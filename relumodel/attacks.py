@@ -4,9 +4,10 @@ Both lower the margin y f(x). That is the gradient of a hinge whose flat part le
 step is that of - y times the gradient of f, so that it does not vanish where the hinge loss is 0 already.
 
 f : a network of ours, or a torch module (a callable on tensors, when X is one) whose output is one score a sample, (n,) or
-    (n, 1), or two logits (n, 2), then f is the second minus the first. Modules are used in the mode they are in.
+    (n, 1), or two logits (n, 2), then f is the second minus the first. Modules are attacked in evaluation mode: an attack changes none of
+    their buffers, and afterwards they are in the mode they were in.
 X : (n, d); for torch modules any shape with the samples first.  y : (n,) labels -1/+1.
-eps : a number >= 0, or one per feature.
+eps : a number >= 0, or an array of them with an axis for each of a sample's: (d,) for features, (3, 1, 1) for the channels of images.
 The answer is of X's kind, a tensor for a tensor (its type and device kept) and a float64 array otherwise, and lies in the box:
 abs(X_adv - X) <= eps as computed.
 """
@@ -15,15 +16,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
+from numpy.typing import NDArray
 
-from .data import read_features, read_labels
+from .data import as_array, read_features, read_labels
 from .declared import number, whole
 from .errors import InputError, InputTypeError
+from .evaluation_mode import evaluation_mode
+from .patterns.other_libraries import is_torch
 from .perturbations import LInf
 from .recovery.network import Network
 
@@ -31,7 +36,8 @@ from .recovery.network import Network
 def fgsm(f: Any, X: Any, y: Any, eps: Any) -> Any:
     """One step of eps against the sign of the gradient of y f. Arguments and answer: see `relumodel.attacks`."""
     task = _task(f, X, y, eps)
-    _, gradient = task.margin(task.X)
+    with _in_mode(f):
+        _, gradient = task.margin(task.X)
     return task.answer(task.inside(task.X - task.eps * task.xp.sign(gradient)))
 
 
@@ -45,7 +51,12 @@ def pgd(f: Any, X: Any, y: Any, eps: Any, steps: int = 40, step_size: float | No
     steps, starts, seed = whole(steps, "steps", low=1), whole(starts, "starts", low=1), whole(seed, "seed")
     task = _task(f, X, y, eps)
     size = task.eps / 30 if step_size is None else number(step_size, "step_size", above=0)
-    rng = np.random.default_rng(seed)
+    with _in_mode(f):
+        return task.answer(_descended(task, size, steps, starts, np.random.default_rng(seed)))
+
+
+def _descended(task: _Task, size: Any, steps: int, starts: int, rng: np.random.Generator) -> Any:
+    """The points of the lowest margins."""
     best, lowest = task.X, task.margin(task.X)[0]
     for start in range(starts):
         x = task.X if start == 0 else task.inside(task.X + task.eps * task.like(rng.uniform(-1, 1, tuple(task.X.shape))))
@@ -55,7 +66,12 @@ def pgd(f: Any, X: Any, y: Any, eps: Any, steps: int = 40, step_size: float | No
             best, lowest = task.xp.where(task.spread(better), x, best), task.xp.where(better, margin, lowest)
             if step < steps:
                 x = task.inside(x - size * task.xp.sign(gradient))
-    return task.answer(best)
+    return best
+
+
+def _in_mode(f: Any) -> AbstractContextManager[None]:
+    """Evaluation mode where f is a torch module."""
+    return evaluation_mode(f) if is_torch(f) else nullcontext()
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +124,7 @@ def _task(f: Any, X: Any, y: Any, eps: Any) -> _Task:
 def _for_network(f: Network, X: Any, y: Any, eps: Any, torch: Any) -> _Task:
     """torch : the package, where the answer must be a tensor."""
     features, _ = read_features(X, width=f.n_features)
-    radii = LInf(eps).radii(f.n_features)
+    radii = _radii(eps, (f.n_features,))
 
     def answer(x: Any) -> Any:
         if torch is None:
@@ -129,7 +145,7 @@ def _for_torch(f: Any, X: Any, y: Any, eps: Any, torch: Any) -> _Task:
         raise InputError(f"X must hold finite numbers, at least one sample, its samples first; got shape {tuple(given.shape)}.")
     parameters = f.parameters() if isinstance(f, torch.nn.Module) else ()
     kind = given if tensor else next((p for p in parameters if p.is_floating_point()), torch.empty(0))
-    radii = LInf(eps).radii(given.shape[-1])
+    radii = _radii(eps, tuple(given.shape[1:]))
 
     def like(values: Any) -> Any:
         return torch.as_tensor(values, dtype=kind.dtype, device=kind.device)
@@ -139,6 +155,19 @@ def _for_torch(f: Any, X: Any, y: Any, eps: Any, torch: Any) -> _Task:
 
     labels = like(read_labels(y, len(given), "An attack"))
     return _Task(like(given), labels, like(radii), lambda x: _scores(f, x, torch), like, answer)
+
+
+def _radii(eps: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """The radius of every entry of a sample of this shape, as an array that broadcasts to it."""
+    if len(shape) == 1 or np.ndim(eps) == 0:
+        return LInf(eps).radii(shape[-1])
+    values = as_array(eps, "eps")
+    if values.ndim != len(shape) or any(size not in (1, own) for size, own in zip(values.shape, shape, strict=True)):
+        raise InputError(
+            f"eps must be a number or an array that broadcasts to a sample, {shape}; for one a channel {(shape[0], *(1,) * (len(shape) - 1))}. "
+            f"It has shape {values.shape}."
+        )
+    return LInf(values.reshape(-1)).radii(values.size).reshape(values.shape)
 
 
 def _scores(f: Any, x: Any, torch: Any) -> tuple[Any, Any]:

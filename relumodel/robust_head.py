@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .adaptive.polish import polish
 from .errors import InputError, InputTypeError, MissingPackageError
+from .evaluation_mode import evaluation_mode
 from .networks import LeakyReLU, ReLU, TwoLayer
 
 if TYPE_CHECKING:
@@ -101,10 +102,8 @@ def _features(module: Any, head: Head, loader: Any, activation: Any, torch: Any)
     # before and after the layer's own hooks, which the new layers will not have
     hooks = [layer.register_forward_pre_hook(enter, prepend=True) for layer in (head.hidden, head.output)]
     hooks += [layer.register_forward_hook(leave) for layer in (head.hidden, head.output)]
-    training = [part for part in module.modules() if part.training]
-    module.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(module):
             for batch in loader:
                 if not isinstance(batch, tuple | list) or len(batch) != 2:
                     raise InputTypeError("The loader must give pairs (inputs, labels); a DataLoader of a TensorDataset(X, y) does.")
@@ -122,8 +121,6 @@ def _features(module: Any, head: Head, loader: Any, activation: Any, torch: Any)
     finally:
         for hook in hooks:
             hook.remove()
-        for part in training:
-            part.training = True
     if not labels:
         raise InputError("The loader gave no samples.")
     return torch.cat(features).cpu().double().numpy(), np.concatenate(labels)

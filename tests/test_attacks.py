@@ -189,3 +189,52 @@ def test_bad_tensors():
         rm.attacks.fgsm(module, torch.full((2, 2), torch.nan), [1, -1], 0.1)
     with pytest.raises(rm.InputError, match="finite numbers"):
         rm.attacks.fgsm(module, torch.ones(2), [1, -1], 0.1)
+
+
+def convolutional():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.5),
+        torch.nn.Flatten(),
+        torch.nn.Linear(36, 1),
+    )
+
+
+@pytest.mark.parametrize("attack", [rm.attacks.fgsm, lambda *given: rm.attacks.pgd(*given, steps=3, starts=2)], ids=["fgsm", "pgd"])
+def test_an_attack_leaves_the_module_as_it_was(attack):
+    """In training mode batch norm would count the attacked batches into its averages, and dropout would hide the gradient."""
+    module, X = convolutional(), torch.rand(6, 3, 5, 5)
+    y = np.where(np.arange(6) % 2 == 0, 1.0, -1.0)
+    module[1].eval()  # a part that was frozen by hand stays so
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    modes = [part.training for part in module.modules()]
+    moved = attack(module, X, y, 0.1)
+    module[1].train()
+    attack(module, X, y, 0.1)
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    module[1].eval()
+    assert [part.training for part in module.modules()] == modes
+    assert torch.equal(moved, attack(module.eval(), X, y, 0.1))  # nothing is random but the starts
+
+
+def test_radii_of_images_broadcast_by_their_shape():
+    module, X, y = convolutional(), torch.rand(4, 3, 5, 5), np.array([1.0, -1.0, 1.0, -1.0])
+    channels = np.array([0.1, 0.0, 0.3]).reshape(3, 1, 1)
+    pixels = np.random.default_rng(0).uniform(0, 0.2, (1, 5, 5))
+    for eps in (channels, torch.tensor(channels), pixels, channels + pixels):
+        for points in (X, X.double().numpy()):
+            moved = rm.attacks.pgd(module, points, y, eps, steps=40)
+            away = np.abs(np.asarray(moved, dtype=float) - np.asarray(points, dtype=float))
+            limit = np.broadcast_to(np.asarray(eps), away.shape)
+            assert (away <= limit * (1 + 1e-6)).all()
+            assert (away.max(axis=(0, 2, 3)) >= 0.5 * limit.max(axis=(0, 2, 3))).all()
+    for wrong in (np.ones(3), np.ones(5), np.ones((5, 5)), np.ones((3, 5, 1, 1)), np.ones((2, 1, 1)), np.ones((4, 3, 5, 5))):
+        with pytest.raises(
+            rm.InputError, match=r"broadcasts to a sample, \(3, 5, 5\); for one a channel \(3, 1, 1\)\. It has shape"
+        ):
+            rm.attacks.fgsm(module, X, y, 0.1 * wrong)
+    with pytest.raises(rm.InputError, match="Every radius must be a finite number >= 0"):
+        rm.attacks.fgsm(module, X, y, -channels)

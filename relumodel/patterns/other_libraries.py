@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, InputTypeError
+from ..evaluation_mode import evaluation_mode
 from .hidden_layer import HiddenLayer, hidden_layer
 
 Matrix = NDArray[np.float64]
@@ -84,12 +85,10 @@ def _of_torch(module: Any, layer: HiddenLayer, X: Matrix) -> TwoLayers:
 
 
 def _outputs_of(module: Any, weight: Any, X: Matrix) -> Matrix:
-    """What the module computes in evaluation mode, (n, outputs). Its modes are put back."""
+    """What the module computes in evaluation mode, (n, outputs)."""
     torch = sys.modules["torch"]
-    training = [part for part in module.modules() if part.training]
-    module.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(module):
             out = module(torch.as_tensor(X, dtype=weight.dtype, device=weight.device))
             return np.asarray(out.detach().cpu().double().numpy()).reshape(len(X), -1)
     except Exception as error:  # whatever a forward() of others raises, or a result that is no tensor of n rows
@@ -97,9 +96,6 @@ def _outputs_of(module: Any, weight: Any, X: Matrix) -> Matrix:
             f"{type(module).__name__} cannot be compared with its layers: called on features {X.shape} in evaluation mode it "
             f"gives {type(error).__name__}: {error}"
         ) from error
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _of_sklearn(mlp: Any, layer: HiddenLayer, X: Matrix) -> TwoLayers:
