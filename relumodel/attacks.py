@@ -167,7 +167,7 @@ def _radii(eps: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
             f"eps must be a number or an array that broadcasts to a sample, {shape}; for one a channel {(shape[0], *(1,) * (len(shape) - 1))}. "
             f"It has shape {values.shape}."
         )
-    return LInf(values.reshape(-1)).radii(values.size).reshape(values.shape)
+    return LInf(tuple(values.reshape(-1).tolist())).radii(values.size).reshape(values.shape)
 
 
 def _scores(f: Any, x: Any, torch: Any) -> tuple[Any, Any]:
