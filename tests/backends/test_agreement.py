@@ -55,14 +55,18 @@ PERTURBED = [
 
 @pytest.mark.parametrize("model", PERTURBED, ids=lambda m: f"{type(m.loss).__name__}-{type(m.perturbation).__name__}-{m.robust}")
 def test_perturbed_programs_agree(model):
-    program = model.compile(*example(model), patterns=rm.SamplePatterns(4, seed=0))
-    # admm takes crossing programs of residual losses too, but their proximal map nests two roots: too slow to test to 1e-6
-    slow = {"admm"} if model.robust == "crossing" and model.loss.reads == "residual" else set()
-    solutions = [solved(program, name) for name in able(program) if name not in slow]
-    assert len(solutions) >= 4
-    for solution in solutions:
+    program = model.compile(*example(model, n=5), patterns=rm.SamplePatterns(2, seed=0))
+    best, *others = [solved(program, name) for name in able(program) if name != "admm"]
+    assert len(others) >= 3
+    for solution in (best, *others):
         assert solution.gap <= 1e-5
-        assert solution.objective == pytest.approx(solutions[0].objective, rel=1e-5)
+        assert solution.objective == pytest.approx(best.objective, rel=1e-5)
+    # the proximal maps of the native engine find roots here, and nested ones for crossing programs of residual losses: it is asked for less
+    if model.robust == "strict" or model.loss.reads == "margin":
+        native = solved(program, "admm", tol=1e-2)
+        assert native.status == "optimal"
+        assert native.bound <= best.objective * (1 + 1e-8)
+        assert best.bound <= native.objective * (1 + 1e-8)
 
 
 @pytest.mark.parametrize("name", AVAILABLE)
