@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from .errors import InputError, InputTypeError
+
+#: Nothing that is counted goes beyond this: widths, patterns, steps. What it asks of the memory is another question.
+MOST = 2**31 - 1
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlong = _SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxdict = 12
+
+
+def shown(value: Any) -> str:
+    """A value for a message: short, and whatever it is, also where its own repr fails or would not end."""
+    try:
+        return _SHORT.repr(value)
+    except Exception:  # integers of thousands of digits have no text, and a user's own repr may do anything
+        return f"a value of type {type(value).__name__}"
 
 
 class Declared:
@@ -33,23 +49,32 @@ class Declared:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Rebuild what `to_dict` wrote. Raises `InputError` for an unknown type or field."""
+        try:
+            return cls._rebuilt(data)
+        except RecursionError:
+            raise InputError("from_dict was given a declaration that is nested too deeply.") from None
+
+    @classmethod
+    def _rebuilt(cls, data: Any) -> Self:
         if not isinstance(data, dict) or "type" not in data:
-            raise InputTypeError(f"from_dict needs a dictionary with a 'type' entry, as to_dict writes it; got {data!r}.")
+            raise InputTypeError(f"from_dict needs a dictionary with a 'type' entry, as to_dict writes it; got {shown(data)}.")
         known = sorted(name for name, k in Declared._kinds.items() if issubclass(k, cls) and dataclasses.is_dataclass(k))
         if data["type"] not in known:
-            raise InputError(f"Unknown type {data['type']!r} for {cls.__name__}; known: {', '.join(known)}.")
+            raise InputError(f"Unknown type {shown(data['type'])} for {cls.__name__}; known: {', '.join(known)}.")
         kind = Declared._kinds[data["type"]]
         fields = dataclasses.fields(kind)  # type: ignore[arg-type]
         names = {f.name for f in fields}
         unknown = sorted(set(data) - names - {"type"}, key=str)
         if unknown:
-            raise InputError(f"{kind.__name__} has no field {unknown[0]!r}; its fields are {', '.join(sorted(names)) or 'none'}.")
+            raise InputError(
+                f"{kind.__name__} has no field {shown(unknown[0])}; its fields are {', '.join(sorted(names)) or 'none'}."
+            )
         needed = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
         missing = [name for name in needed if name not in data]
         if missing:
-            raise InputError(f"{kind.__name__} needs the field {missing[0]!r}, which {data!r} lacks.")
+            raise InputError(f"{kind.__name__} needs the field {missing[0]!r}, which {shown(data)} lacks.")
         values = {
-            key: Declared.from_dict(value) if isinstance(value, dict) and "type" in value else value
+            key: Declared._rebuilt(value) if isinstance(value, dict) and "type" in value else value
             for key, value in data.items()
             if key != "type"
         }
@@ -59,13 +84,13 @@ class Declared:
 def number(value: Any, name: str, *, low: float | None = None, above: float | None = None, below: float | None = None) -> float:
     """A finite float in the stated range, or an error that says what was given and what is allowed."""
     if isinstance(value, bool | np.bool_ | complex) or not hasattr(value, "__float__") or np.ndim(value):
-        raise InputTypeError(f"{name} must be a number; got {value!r}.")
+        raise InputTypeError(f"{name} must be a number; got {shown(value)}.")
     try:
         out = float(value)
     except OverflowError:
         out = math.inf
     except (TypeError, ValueError) as error:
-        raise InputTypeError(f"{name} must be a number; got {value!r}.") from error
+        raise InputTypeError(f"{name} must be a number; got {shown(value)}.") from error
     wanted = [
         f">= {low:g}" if low is not None else "",
         f"> {above:g}" if above is not None else "",
@@ -78,18 +103,22 @@ def number(value: Any, name: str, *, low: float | None = None, above: float | No
     bad |= below is not None and out >= below
     if bad:
         raise InputError(
-            f"{name} must be a finite number {allowed}; got {value!r}."
+            f"{name} must be a finite number {allowed}; got {shown(value)}."
             if allowed != "finite"
-            else f"{name} must be finite; got {value!r}."
+            else f"{name} must be finite; got {shown(value)}."
         )
     return out
 
 
-def whole(value: Any, name: str, *, low: int = 0) -> int:
-    """A whole number >= low, or an error; NumPy integers count, booleans and floats do not."""
+def whole(value: Any, name: str, *, low: int = 0, high: int | None = None) -> int:
+    """A whole number >= low, and at most `high`, which is MOST for what is counted from 1; or an error. NumPy integers count, booleans and
+    floats do not."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or np.ndim(value):
-        raise InputTypeError(f"{name} must be a whole number; got {value!r}.")
+        raise InputTypeError(f"{name} must be a whole number; got {shown(value)}.")
     out = value.__index__()
     if out < low:
-        raise InputError(f"{name} must be a whole number >= {low}; got {value!r}.")
+        raise InputError(f"{name} must be a whole number >= {low}; got {shown(value)}.")
+    most = MOST if high is None and low > 0 else high
+    if most is not None and out > most:
+        raise InputError(f"{name} must be a whole number of at most {most:,}; got {shown(value)}.")
     return out

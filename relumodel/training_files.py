@@ -15,17 +15,21 @@ from numpy.typing import NDArray
 
 from .api import Model
 from .errors import FileError, InputError, RelumodelError
+from .files import parse_json, read_text
 from .frames import refuse_names
 
 
 def read_model(path: Path) -> Model:
     """A model from the JSON of its `to_dict`."""
+    path, text = read_text(path, "model")
     try:
-        return Model.from_dict(json.loads(_read_text(path)))
+        return Model.from_dict(parse_json(text))
     except json.JSONDecodeError as error:
         raise FileError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg}).") from error
     except RelumodelError as error:
         raise FileError(f"{path} does not declare a model: {error}") from error
+    except ValueError as error:
+        raise FileError(f"{path} is not JSON that can be read: {error}.") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,8 @@ class Table:
 
 def read_table(path: Path, target: str | None) -> tuple[Table, NDArray[np.float64]]:
     """Features and targets of a CSV file: a header, then numbers only. Errors name the line and the column."""
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
+    path, text = read_text(path, "table")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         lines = (cells for cells in reader if cells)
         header = [name.strip() for name in next(lines, [])]
@@ -91,12 +96,3 @@ def _is_number(cell: str) -> bool:
         return math.isfinite(float(cell)) and "_" not in cell
     except ValueError:
         return False
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FileError(f"{path} is not UTF-8 text.") from error
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}.") from error

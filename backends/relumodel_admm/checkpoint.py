@@ -12,7 +12,6 @@ import json
 import os
 import re
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.backend import BackendError, FileError, Program, replace_file
+from relumodel.backend import BackendError, FileError, Program, RelumodelError, replace_file
 
 #: Seconds of work at least between two checkpoints.
 PAUSE = 5.0
@@ -113,7 +112,9 @@ def _reading(path: Path) -> Iterator[Any]:
     try:
         with path.open("rb") as file:
             yield np.load(file, allow_pickle=False)
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except RelumodelError:
+        raise
+    except Exception as error:  # whatever the zip and npy readers make of a broken file
         raise FileError(f"{path} is not a checkpoint, or damaged ({error}). Remove it, or choose another folder.") from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import InputError
-from ..files import replace_file
+from ..files import as_path, replace_file
 from ..program.program import Program
 from ..progress import progress_bar
 from .assemble import assemble
@@ -21,7 +21,7 @@ CONES = ("qcmatrix", "csection")
 
 def write_program(program: Program, path: str | Path, cones: str, verbose: bool) -> Path:
     """See `Program.write`."""
-    path = Path(path)
+    path = as_path(path, "file to write")
     kind, beside = file_kind(path)
     if cones not in CONES:
         raise InputError(f"cones must be 'qcmatrix' or 'csection'; got {cones!r}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import Data
 from ..errors import FileError, InputError
+from ..files import as_path, parse_json, read_text
 from ..lowering import rebuild
 from ..model import Model
 from ..patterns.pattern_set import PatternSet
@@ -29,6 +30,7 @@ from ..recovery.polynomial import PolynomialInverse
 from ..recovery.random_features import RandomFeaturesInverse
 from ..recovery.three_layer import ThreeLayerInverse
 from ..recovery.two_layer import TwoLayerInverse
+from .sidecar_content import checked_data, checked_patterns
 
 FORMAT = "relumodel program 1"
 
@@ -42,7 +44,7 @@ def save_program(program: Program, names: tuple[str, ...] | None = None) -> byte
     by_hand = getattr(program.inverse, "by_hand", inverse.by_hand)
     text = {
         "format": FORMAT,
-        "name": _name(parts),
+        "name": name_of(parts),
         "problem": str(program),
         "recovery": RECOVERY + by_hand,
         "variables": [{"name": v.name, "shape": list(v.shape)} for v in program.variables],
@@ -54,19 +56,18 @@ def save_program(program: Program, names: tuple[str, ...] | None = None) -> byte
 
 def load_program(path: str | Path) -> Program:
     """See `relumodel.api.load_program`."""
+    path = as_path(path, "program's JSON file")
+    if not os.path.exists(path):
+        raise FileError(f"There is no file {path}; Program.write puts it beside the .cbf or .mps file.")
     try:
-        parts = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise FileError(f"There is no file {path}; Program.write puts it beside the .cbf or .mps file.") from error
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}.") from error
+        parts = parse_json(read_text(path, "program's JSON file")[1])
     except ValueError as error:
         raise FileError(f"{path} is not the JSON file of an exported program, or it was cut short: {error}.") from error
     if not isinstance(parts, dict) or parts.get("format") != FORMAT:
         raise FileError(f"{path} is not the JSON file of an exported program ({FORMAT!r}).")
     try:
         kept = {key: parts[key] for key in ("model", "features", "arrays", "patterns")}
-        if parts["name"] != _name(kept):
+        if parts["name"] != name_of(kept):
             raise InputError("its content does not have the checksum it was written with")
         program = _rebuilt(kept)
     except Exception as error:  # whatever a damaged file makes of its parts
@@ -76,10 +77,11 @@ def load_program(path: str | Path) -> Program:
 
 def program_name(program: Program) -> str:
     """A name made of a checksum of all that the program is built from: equal for equal programs, whatever the process."""
-    return _name(_parts(program))
+    return name_of(_parts(program))
 
 
-def _name(parts: Mapping[str, Any]) -> str:
+def name_of(parts: Mapping[str, Any]) -> str:
+    """The checksum of the parts, as a name."""
     return "relumodel-" + hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -117,14 +119,12 @@ def _inverse(program: Program) -> TwoLayerInverse | RandomFeaturesInverse | Thre
 
 def _rebuilt(parts: Mapping[str, Any]) -> Program:
     arrays = {name: _unpacked(packed) for name, packed in parts["arrays"].items()}
-    patterns, features = parts["patterns"], parts["features"]
-    data = Data(
-        arrays["X"], arrays["y"], None if features is None else tuple(features), arrays.get("weights"), arrays.get("classes")
-    )
+    patterns, model = parts["patterns"], Model.from_dict(parts["model"])
+    data = checked_data(model, arrays, parts["features"])
     found = None
     if patterns is not None:
-        found = PatternSet(_unpacked(patterns["bits"]), arrays["witnesses"], patterns["complete"], patterns["origin"])
-    model = Model.from_dict(parts["model"])
+        held = PatternSet(_unpacked(patterns["bits"]), arrays["witnesses"], patterns["complete"], patterns["origin"])
+        found = checked_patterns(model, data, held, arrays)
     return rebuild(model.network, model, data, found, arrays)
 
 

@@ -16,10 +16,12 @@ from ..certify.neurons import neurons_of
 from ..data import Data, bound, read, read_as_trained, read_features, read_labels, with_bias
 from ..declared import number, whole
 from ..errors import FileError, InputError, InputTypeError
-from ..files import replace_file
+from ..files import as_path, parse_json, replace_file
 from ..networks import Activation, Polynomial
+from ..npz import read_arrays
 from ..perturbations import L2, Ball, Perturbation
 from . import three_layer_network
+from .saved import ARRAYS, check_arrays, check_header, check_sizes
 from .several_outputs import block_columns, certified_classes, class_index, flat, outputs_fit, predicted, same_outputs
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from ..model import Model
 
 Matrix = NDArray[np.float64]
+
+FORMAT = "relumodel network 1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +261,7 @@ class Network:
     def save(self, path: str | Path) -> Path:
         """Write the network to `path` (.npz, no pickle), atomically. `rm.load` reads it back bit for bit."""
         header = {
-            "format": "relumodel network 1",
+            "format": FORMAT,
             "activation": self.activation.to_dict(),
             "bias": self.bias,
             "classifies": self.classifies,
@@ -309,11 +313,12 @@ class Network:
 
 def load(path: str | Path) -> Any:
     """Read the `Network` or `ThreeLayerNetwork` that its `save` wrote. Raises `FileError` where there is none or the file is not one."""
+    path = as_path(path, "network's file")
     try:
-        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            header, arrays = json.loads(str(file["header"])), {name: file[name] for name in file.files}
-            three = header["format"] == three_layer_network.FORMAT
-            return three_layer_network.from_parts(header, arrays) if three else _from_parts(header, arrays)
+        arrays = read_arrays(path, ARRAYS)
+        header = parse_json(str(arrays.pop("header")))
+        three = isinstance(header, dict) and header.get("format") == three_layer_network.FORMAT
+        return three_layer_network.from_parts(header, arrays) if three else _from_parts(header, arrays)
     except FileNotFoundError as error:
         raise FileError(f"There is no file {path}.") from error
     except OSError as error:
@@ -322,33 +327,23 @@ def load(path: str | Path) -> Any:
         raise FileError(f"{path} is not a network saved by relumodel, or it is damaged: {error}") from error
 
 
-def _from_parts(header: dict[str, Any], arrays: dict[str, Matrix]) -> Network:
+def _from_parts(header: Any, arrays: dict[str, Matrix]) -> Network:
     """What `Network.save` took apart; raises when a part is missing or does not fit the others."""
-    if header["format"] != "relumodel network 1":
-        raise ValueError(f"unknown format {header['format']!r}")
-    hidden, output, gates, names = (
-        arrays["hidden_weights"],
-        arrays["output_weights"],
-        arrays.get("gates"),
-        header["feature_names"],
-    )
     from .polynomial_network import PolynomialNetwork  # here, because it is a Network
 
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError(f"unknown format {header.get('format') if isinstance(header, dict) else header!r}")
+    check_header(header, ("activation", "bias", "classifies", "feature_names"))
     activation = Activation.from_dict(header["activation"])
-    kind: Any = PolynomialNetwork if isinstance(activation, Polynomial) else Network
-    network = kind(
-        activation=activation,
-        bias=header["bias"],
-        hidden_weights=hidden,
-        output_weights=output,
-        gates=gates,
-        classifies=header["classifies"],
-        feature_names=tuple(names) if names is not None else None,
-        classes=arrays.get("classes"),
+    check_arrays(
+        arrays, ("hidden_weights", "output_weights") if activation.self_gated else ("hidden_weights", "output_weights", "gates")
     )
-    weights = [hidden, output] if gates is None else [hidden, output, gates]
-    shapes_fit = hidden.ndim == 2 and output.shape[:1] == hidden.shape[1:] and (gates is None or gates.shape == hidden.shape)
-    shapes_fit &= outputs_fit(output, network.classes)
-    if not shapes_fit or not all(w.dtype == np.float64 and np.isfinite(w).all() for w in weights):
+    hidden, output, gates = arrays["hidden_weights"], arrays["output_weights"], arrays.get("gates")
+    names, classes = header["feature_names"], arrays.get("classes")
+    fits = hidden.ndim == 2 and output.shape[:1] == hidden.shape[1:] and (gates is None or gates.shape == hidden.shape)
+    if not fits or not outputs_fit(output, classes):
         raise ValueError("its weights do not fit together")
-    return network
+    named = None if names is None else tuple(names)
+    check_sizes(hidden.shape[0] - header["bias"], named, output, classes)
+    kind: Any = PolynomialNetwork if isinstance(activation, Polynomial) else Network
+    return kind(activation, header["bias"], hidden, output, gates, header["classifies"], named, classes)

@@ -16,6 +16,7 @@ from ..data import bound, read, read_as_trained, with_bias
 from ..errors import InputError
 from ..files import replace_file
 from ..networks import ParallelThreeLayer
+from .saved import check_arrays, check_header, check_sizes
 from .several_outputs import block_columns, flat, outputs_fit, predicted, same_outputs
 
 if TYPE_CHECKING:
@@ -156,10 +157,13 @@ class ThreeLayerNetwork:
 
 def from_parts(header: dict[str, Any], arrays: dict[str, Matrix]) -> ThreeLayerNetwork:
     """What `ThreeLayerNetwork.save` took apart; raises when a part is missing or does not fit the others."""
+    check_header(header, ("bias", "classifies", "feature_names"))
+    check_arrays(arrays, ("hidden_weights", "second_weights", "output_weights"))
     W1, w2, w3 = (arrays[name] for name in ("hidden_weights", "second_weights", "output_weights"))
     names, classes = header["feature_names"], arrays.get("classes")
     fits = W1.ndim == 3 and w2.shape == (W1.shape[0], W1.shape[2]) and w3.shape[:1] == W1.shape[:1] and outputs_fit(w3, classes)
-    if not fits or not all(w.dtype == np.float64 and np.isfinite(w).all() for w in (W1, w2, w3)):
+    if not fits:
         raise ValueError("its weights do not fit together")
-    named = tuple(names) if names is not None else None
+    named = None if names is None else tuple(names)
+    check_sizes(W1.shape[1] - header["bias"], named, w3, classes)
     return ThreeLayerNetwork(header["bias"], W1, w2, w3, header["classifies"], named, classes)

@@ -158,6 +158,18 @@ PARTS = {"hidden_weights": HIDDEN, "output_weights": OUTPUT}
         (HEADER, {**PARTS, "hidden_weights": HIDDEN.astype(str)}),
         (HEADER, {**PARTS, "hidden_weights": HIDDEN * np.nan}),
         (HEADER, {**PARTS, "gates": HIDDEN[:2]}),
+        (HEADER, {**PARTS, "gates": HIDDEN}),  # of a network whose neurons need none
+        (HEADER, {**PARTS, "classes": np.array([0.0, 1.0])}),
+        ({**HEADER, "activation": {"type": "GatedReLU"}}, PARTS),
+        ({**HEADER, "bias": 1}, PARTS),
+        ({**HEADER, "classifies": "yes"}, PARTS),
+        ({**HEADER, "feature_names": "ab"}, PARTS),
+        ({**HEADER, "feature_names": [1, 2]}, PARTS),
+        ({**HEADER, "feature_names": ["a", "a"]}, PARTS),
+        ({**HEADER, "feature_names": ["a"]}, PARTS),
+        ({**HEADER, "more": 1}, PARTS),
+        (HEADER, {"hidden_weights": HIDDEN[:1], "output_weights": OUTPUT}),
+        (HEADER, {**PARTS, "output_weights": OUTPUT[:, None] * [[1.0, 2]], "classes": np.array([1.0, 1.0])}),
     ],
 )
 def test_files_whose_parts_do_not_fit(header, parts, tmp_path):
