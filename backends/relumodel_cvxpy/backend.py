@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from relumodel.backend import BackendError, InputError, Options, Program, RawSolution, package_missing
+from relumodel.backend import BackendError, InputError, Options, Program, RawSolution, RelumodelError, package_missing
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -82,8 +83,9 @@ class CvxpyBackend:
         self._compiled = self._compiled or Cache()
         # solvers meet absolute tolerances, and the bound needs dual residuals that are small against beta
         unit = problem.model.penalty.beta or 1.0
-        compiled = self._compiled.find(problem)
-        with compiled.lock, warnings.catch_warnings(record=True) as heard:
+        with _in_its_words(solver):
+            compiled = self._compiled.find(problem)
+        with compiled.lock, warnings.catch_warnings(record=True) as heard, _in_its_words(solver):
             warnings.simplefilter("always")
             compiled.fill(problem, unit)
             compiled.x.value = options.warm_start
@@ -95,6 +97,20 @@ class CvxpyBackend:
             iterations = compiled.problem.solver_stats.num_iters
             objective = unit * float(compiled.problem.value)
             return RawSolution(status, compiled.x.value, compiled.duals(problem, unit), objective, iterations, message)
+
+
+@contextmanager
+def _in_its_words(solver: str) -> Iterator[None]:
+    """Errors of CVXPY and of its solvers, which are of any kind (a licence, a limit of size, an eigenvalue that did not converge), as
+    `BackendError` with their words."""
+    try:
+        yield
+    except RelumodelError:
+        raise
+    except Exception as error:
+        raise BackendError(
+            f"CVXPY's {solver} failed with {type(error).__name__}: {str(error).strip().rstrip('.') or 'no message'}. Use another solver=, or another backend."
+        ) from error
 
 
 def _solver(name: Any) -> str:

@@ -38,7 +38,7 @@ def checked_data(model: Model, arrays: dict[str, NDArray[Any]], features: Any) -
         raise InputError("its weights are not all positive")
     data = read(X, y, model.loss, weights)
     kept, classes = arrays.get("classes"), data.classes
-    if (kept is None) != (classes is None) or (kept is not None and not np.array_equal(kept, classes)):
+    if (kept is None) != (classes is None) or (kept is not None and classes is not None and not np.array_equal(kept, classes)):
         raise InputError("its classes are not those of its labels")
     return dataclasses.replace(data, names=names)
 

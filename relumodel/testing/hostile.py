@@ -52,7 +52,7 @@ TOKENS = [
 ]
 
 #: The same for the parts of a JSON value; the last is nested as deeply as can be written down.
-VALUES = [
+VALUES: list[Any] = [
     None,
     True,
     -1,

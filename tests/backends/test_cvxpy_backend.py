@@ -2,11 +2,14 @@
 
 import dataclasses
 import gc
+import re
 import weakref
 
+import cvxpy as cp
 import numpy as np
 import pytest
 from cvxpy.reductions.dcp2cone.cone_matrix_stuffing import ConeMatrixStuffing
+from scipy.sparse.linalg import ArpackNoConvergence
 
 import relumodel as rm
 from data_strategies import LOSS_AND_PENALTY, example, label, targets
@@ -133,6 +136,23 @@ def test_errors_say_what_is_allowed(backend):
         program.solve(backend=backend, solver_options=7)
     with pytest.raises(rm.InputError, match=r"CVXPY's CLARABEL refuses the solver_options \{'max_iters': 3\}"):
         program.solve(backend=backend, solver_options={"max_iters": 3})
+
+
+@pytest.mark.parametrize("where", ["get_problem_data", "unpack_results"])
+@pytest.mark.parametrize(
+    "error", [ArpackNoConvergence("no convergence (9 iterations)", [], []), RuntimeError("licence expired"), OSError()]
+)
+def test_errors_of_solvers_keep_their_words(where, error, backend, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(cp.Problem, where, fail)
+    program = compiled(rm.Model(rm.TwoLayer(rm.ReLU()), rm.Hinge(), rm.WeightDecay(0.05)))
+    words = str(error) or "no message"
+    with pytest.raises(
+        rm.BackendError, match=rf"CVXPY's CLARABEL failed with {type(error).__name__}: {re.escape(words)}.*another solver="
+    ):
+        program.solve(backend=backend)
 
 
 def test_solver_options_are_passed_on_and_warnings_kept(backend):
