@@ -8,6 +8,7 @@ network = solution.network()
 result = model.fit(X, y)  # patterns that adapt, and a bound on every other network
 """
 
+from . import attacks
 from .api import Model, Program, load_program, path, polish, refine
 from .backend import Options, RawSolution, backends, register
 from .class_losses import MultiMargin, SoftmaxCrossEntropy

@@ -35,3 +35,10 @@ def test_declaring_and_compiling_load_nothing_optional() -> None:
         "model.compile([[1.0, 2.0], [3.0, -1.0]], [1.0, 2.0], patterns=rm.EnumeratePatterns()).conic()"
     )
     assert not loaded(work) & OPTIONAL
+
+
+def test_every_public_name_is_there_from_the_start() -> None:
+    """In a fresh process: a submodule that something else imports later is missing before."""
+    program = "import relumodel as rm\nprint([name for name in rm.__all__ if not hasattr(rm, name)])"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
