@@ -201,7 +201,7 @@ class ParallelThreeLayer(DeclaredNetwork):
                 f"ParallelThreeLayer is a ReLU network and takes the width of its sub-networks, rm.ParallelThreeLayer(width=7); got "
                 f"{self.width!r}. Other activations are for rm.TwoLayer."
             )
-        object.__setattr__(self, "width", whole(self.width, "width", low=1))
+        object.__setattr__(self, "width", whole(self.width, "width", low=1, high=1_000_000))
         super().__post_init__()
 
     @property

@@ -173,6 +173,12 @@ class TestFiles:
         assert np.isclose(network.objective(MODEL, X, y), solution.objective)
         assert network.feature_names == ("a", "b")
 
+    def test_a_solution_without_multipliers_is_proved(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        samples = Path(__file__).parent / "conic" / "solutions"
+        code = cli.main(["import", str(samples / "lp.json"), str(samples / "lp.scip"), "--out", "net.npz", "--time-limit", "60"])
+        assert code == 0
+        assert "read from a file (SCIP)" in capsys.readouterr().out
+
     def test_a_point_far_off_is_saved_but_exits_1(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["export", "model.json", "data.csv", "--out", "p.mps", "--enumerate", "--cones", "csection"]) == 0
         assert "CSECTION" in Path("p.mps").read_text()

@@ -57,7 +57,7 @@ def test_declarations_beyond_all_bounds():
         deep = {"type": "TwoLayer", "activation": deep}
     with pytest.raises(rm.InputError, match="nested too deeply"):
         rm.TwoLayer.from_dict(deep)
-    with pytest.raises(rm.InputError, match=r"width must be a whole number of at most 2,147,483,647"):
+    with pytest.raises(rm.InputError, match=r"width must be a whole number of at most 1,000,000"):
         rm.ParallelThreeLayer(width=10**30)
     with pytest.raises(rm.InputTypeError, match=r"width must be a whole number; got 1e\+30"):
         rm.ParallelThreeLayer(width=1e30)
@@ -118,6 +118,16 @@ def test_content_with_a_right_checksum_is_checked(name, values, message, tmp_pat
     path = with_parts(tmp_path / "p.json", lambda parts: parts["arrays"].update({name: packed(values)}))
     with pytest.raises(rm.FileError, match=message):
         rm.load_program(path)
+
+
+def test_gates_that_are_not_there_are_refused(tmp_path):
+    X, y = np.random.default_rng(0).standard_normal((5, 1)), [1.0, -1, 1, 1, -1]
+    for network in (rm.TwoLayer(rm.GatedReLU(), True), rm.RandomFeatures(bias=True)):
+        program = rm.Model(network, rm.Hinge(), rm.WeightDecay(0.1)).compile(X, y, patterns=rm.SamplePatterns(2, seed=0))
+        program.write(tmp_path / "p.mps")
+        path = with_parts(tmp_path / "p.json", lambda parts: parts["arrays"].update(witnesses=packed(np.full((2, 2), np.nan))))
+        with pytest.raises(rm.FileError, match="needs a gate for every pattern"):
+            rm.load_program(path)
 
 
 def test_shares_outside_their_slopes_are_refused(tmp_path):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..data import Data, read, with_bias
 from ..errors import InputError
 from ..frames import refuse_names
-from ..networks import ParallelThreeLayer
+from ..networks import ParallelThreeLayer, RandomFeatures
 from ..patterns.arrangement import arrangement
 from ..patterns.enumerate import EnumeratePatterns
 from ..patterns.packing import pack
@@ -53,6 +53,9 @@ def checked_patterns(model: Model, data: Data, held: PatternSet, arrays: dict[st
         raise InputError(f"its witnesses have shape {witnesses.shape}, and not one finite vector a pattern")
     if not isinstance(held.complete, bool) or not isinstance(held.origin, str):
         raise InputError("its patterns do not say where they are from")
+    gates = isinstance(model.network, RandomFeatures) or not getattr(getattr(model.network, "activation", None), "self_gated", True)
+    if gates and np.isnan(witnesses).any():
+        raise InputError("its network needs a gate for every pattern, and one is not there")
     if model.perturbation is None:
         _check_sides(X, D, witnesses)
     if isinstance(model.network, ParallelThreeLayer):

@@ -159,7 +159,7 @@ def _targets(folder: Path) -> list[Target]:
     program = _program()
     model = json.dumps(program.model.to_dict()).encode()
     table = b"a,b,y\n" + b"".join(b"%.3f,%d,%d\n" % (0.1 * k, k % 3, (-1) ** k) for k in range(6))
-    exports = [_exported(kind, folder) for kind in (_program(), _program(robust=True))]
+    exports = [_exported(kind, folder) for kind in _programs()]
     solution = "".join(f"{name} 0.0\n" for name in program.conic().names[: program.n_variables]).encode()
     return [
         Target("load", [_bytes(network) for network in _networks()], _use_network, _in_network),
@@ -175,13 +175,30 @@ def _solution(program: Path, path: Path) -> Target:
     return Target(f"read_solution {path.name}", [path.read_bytes()], lambda hostile: known.read_solution(hostile, prove=False))
 
 
-def _program(robust: bool = False) -> Any:
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((5, 1)), np.array([1.0, -1, 1, 1, -1])
-    if robust:
-        model = rm.Model(rm.TwoLayer(rm.ReLU(), True), rm.Hinge(), rm.WeightDecay(0.1), rm.LInf(0.01), "crossing")
-        return model.compile(X, y, patterns=rm.SamplePatterns(2, seed=0), sample_weight=[1, 2, 1, 1, 3])
-    return rm.Model(rm.TwoLayer(rm.ReLU(), True), rm.Hinge(), rm.PathNorm(0.1)).compile(X, y, patterns=rm.EnumeratePatterns())
+def _program() -> Any:
+    """A small linear program, with all its patterns."""
+    return rm.Model(rm.TwoLayer(rm.ReLU(), True), rm.Hinge(), rm.PathNorm(0.1)).compile(*_data(), patterns=rm.EnumeratePatterns())
+
+
+def _programs() -> list[Any]:
+    """One of every kind that has a JSON file."""
+    (X, y), hinge, penalty = _data(), rm.Hinge(), rm.WeightDecay(0.1)
+    relu, few = rm.TwoLayer(rm.ReLU(), True), rm.SamplePatterns(2, seed=0)
+    crossing = rm.Model(relu, hinge, penalty, rm.LInf(0.01), "crossing")
+    return [
+        _program(),
+        crossing.compile(X, y, patterns=few, sample_weight=[1, 2, 1, 1, 3]),
+        rm.Model(relu, rm.Squared(), penalty).compile(X, np.column_stack([y, y]), patterns=few),
+        rm.Model(relu, rm.MultiMargin(), penalty).compile(X, [0, 1, 2, 1, 0], patterns=few),
+        rm.Model(rm.TwoLayer(rm.GatedReLU(), True), hinge, penalty).compile(X, y, patterns=few),
+        rm.Model(rm.RandomFeatures(bias=True), hinge, penalty).compile(X, y, patterns=few),
+        rm.Model(rm.ParallelThreeLayer(width=2), hinge, penalty).compile(X, y, patterns=few),
+        rm.Model(rm.TwoLayer(rm.Polynomial()), hinge, penalty).compile(X, y),
+    ]
+
+
+def _data() -> tuple[Any, Any]:
+    return np.random.default_rng(0).standard_normal((5, 1)), np.array([1.0, -1, 1, 1, -1])
 
 
 def _networks() -> list[Any]:
@@ -215,6 +232,7 @@ def _use_program(path: Path) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         program.objective(np.zeros(program.n_variables))
         program.violation(np.zeros(program.n_variables))
+        program.conic()
 
 
 def _hostile(target: Target, everything: list[bytes], rng: Rng) -> bytes:
