@@ -17,6 +17,9 @@ from .program.functions import SampleLoss
 
 Matrix = NDArray[np.float64]
 
+#: The largest number in training data: sums of fourth powers, which quadratic neurons under a squared loss have, are below 1e308.
+LARGEST = 1e75
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -52,9 +55,21 @@ def read(X: Any, y: Any, loss: Loss, sample_weight: Any = None, classes: Matrix 
         used = weights > 0
         features, targets, weights = features[used], targets[used], weights[used]
     targets = read_targets(targets, len(features), loss, part)
+    _refuse_large(features, targets, weights)
     classes = read_classes(targets, loss, classes) if loss.reads == "classes" and not part else None
     # copies, so that a program stays what it was when the caller's arrays change
     return Data(np.array(features, order="C"), np.array(targets, order="C"), names, weights, classes)
+
+
+def _refuse_large(X: Matrix, y: Matrix, weights: Matrix | None) -> None:
+    """An error for training data whose powers would overflow on the way."""
+    for name, values in (("X", X), ("y", y), ("sample_weight", weights)):
+        largest = 0.0 if values is None else float(np.abs(values).max(initial=0.0))
+        if largest > LARGEST:
+            raise InputError(
+                f"{name} holds numbers up to {largest:.3g}, whose powers are beyond float64; rescale them, for example to unit variance. "
+                f"Training takes numbers up to {LARGEST:g}."
+            )
 
 
 def read_classes(y: Matrix, loss: Loss, known: Matrix | None) -> Matrix:
@@ -173,6 +188,7 @@ def read_batch(X: Any, y: Any, sample_weight: Any, loss: Loss, width: int | None
         if not used.any():
             return None
         features, targets, weights = features[used], targets[used], weights[used]
+    _refuse_large(features, targets, weights)
     return BatchData(features, _read_labels(targets, len(features), loss), weights, names)
 
 

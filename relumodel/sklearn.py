@@ -221,9 +221,9 @@ class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
         return self._scores(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class of every row of X: (n,)."""
+        """The class of every row of X: (n,); classes_[1] where the output is exactly 0, as `Network.predict` has it."""
         scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+        return self.classes_[(scores >= 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
     @available_if(_has_likelihood)
     def predict_log_proba(self, X: Any) -> Matrix:

@@ -46,6 +46,21 @@ CASES = {
     "NaN": (lambda: compiled(X * NAN), rm.InputError, "X holds 6 NaN values"),
     "inf": (lambda: compiled(X * [[1, INF]]), rm.InputError, "X holds 3 infinite values"),
     "inf in y": (lambda: MODEL.compile(X, Y * INF, rm.EnumeratePatterns()), rm.InputError, "y holds 3 infinite values"),
+    "huge": (
+        lambda: compiled(1e160 * X),
+        rm.InputError,
+        r"X holds numbers up to 3e\+160, whose powers are beyond float64; rescale",
+    ),
+    "huge in y": (
+        lambda: rm.Model(MODEL.network, rm.Squared(), MODEL.penalty).fit(X, 1e160 * Y),
+        rm.InputError,
+        r"y holds numbers up to 1e\+160, .* Training takes numbers up to 1e\+75",
+    ),
+    "huge weights": (
+        lambda: MODEL.fit(X, Y, sample_weight=[1e300, 1, 1]),
+        rm.InputError,
+        "sample_weight holds numbers up to 1e\\+300",
+    ),
     "wrong shape": (lambda: compiled(X[0]), rm.InputError, r"X must be two-dimensional, \(samples, features\); got shape \(2,\)"),
     "wrong lengths": (lambda: compiled(X, Y[:2]), rm.InputError, "X has 3 samples and y has 2"),
     "empty data": (lambda: compiled(X[:0], Y[:0]), rm.InputError, "X must hold at least one sample"),

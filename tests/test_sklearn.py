@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -212,3 +213,15 @@ def test_without_scikit_learn_the_extra_is_named() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "pip install 'relumodel[sklearn]'" in answer.stdout
+
+
+def test_a_score_of_zero_is_the_same_class_everywhere():
+    """The network without neurons gives 0 to every sample."""
+    X, y = np.random.default_rng(0).standard_normal((20, 2)), np.repeat([3, 8], 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = ConvexReLUClassifier(beta=1e3).fit(X, y)
+    assert estimator.n_neurons_ == 0
+    assert not estimator.decision_function(X).any()
+    np.testing.assert_array_equal(estimator.predict(X), np.where(estimator.network_.predict(X) > 0, 8, 3))
+    assert (estimator.predict(X) == 8).all()

@@ -252,7 +252,7 @@ class Vanishing(Function):
         return 0.0
 
     def violation(self, z: Any) -> float:
-        return float(abs(z).max())
+        return float(abs(z).max()) if z.shape[0] else 0.0
 
     def prox(self, z: Any, t: Any) -> Any:
         return 0 * z
@@ -277,7 +277,7 @@ class Nonnegative(Function):
         return 0.0
 
     def violation(self, z: Any) -> float:
-        return max(0.0, -float(z.min()))
+        return max(0.0, -float(z.min())) if z.shape[0] else 0.0  # no rows where every sample is zero
 
     def prox(self, z: Any, t: Any) -> Any:
         return positive(z)

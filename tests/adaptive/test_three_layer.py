@@ -100,3 +100,20 @@ def test_ctrl_c_keeps_the_best_so_far(monkeypatch):
         assert result.status == "interrupted"
         assert result.network.objective(model, X, y) == pytest.approx(result.objective, rel=1e-9)
         assert result.objective < model.loss.value(-y).mean()  # that of no neuron
+
+
+@pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge(), rm.MultiMargin()], ids=repr)
+def test_samples_of_zeros_without_a_bias_are_predicted_as_zero(loss: rm.losses.Loss) -> None:
+    """No sample is on either side of any hyperplane, so the program has no rows of cones."""
+    X, y = np.zeros((9, 2)), np.arange(9.0) % 3 if loss.reads == "classes" else np.where(np.arange(9) % 3 > 0, 1.0, -1.0)
+    model = rm.Model(rm.ParallelThreeLayer(width=2), loss, rm.WeightDecay(1e-2))
+    solution = model.compile(X, y, patterns=rm.SamplePatterns(3, seed=0)).solve()
+    found = model.fit(X, y, patterns=rm.AdaptivePatterns(width=4, rounds=1))
+    several = loss.reads == "classes"
+    empty = rm.Network(
+        rm.ReLU(), False, np.zeros((2, 0)), np.zeros((0, 3) if several else 0), classes=np.arange(3.0) if several else None
+    )
+    expected = empty.objective(rm.Model(rm.TwoLayer(rm.ReLU()), loss, rm.WeightDecay(1e-2)), X, y)
+    assert solution.status == "optimal"
+    assert solution.objective == pytest.approx(expected, rel=1e-9)
+    assert found.objective == pytest.approx(expected, rel=1e-9)
