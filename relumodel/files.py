@@ -47,7 +47,7 @@ def read_text(path: Any, what: str) -> tuple[Path, str]:
     try:
         return path, raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FileError(f"{path} is not a text file (UTF-8); a {what} is.") from error
+        raise FileError(f"{path} is not UTF-8 text, so it is not a text file that could be a {what}.") from error
 
 
 def parse_json(text: str) -> Any:
