@@ -110,7 +110,7 @@ class _ConvexReLU(BaseEstimator):
         self.bound_ = sum(result.bound for result in results)
         self.gap_ = relative_gap(self.objective_, self.bound_)
         kinds = {result.bound_kind for result in results}
-        self.bound_kind_ = "certified" if kinds == {"certified"} else "estimated"
+        self.bound_kind_ = next(kind for kind in ("none", "estimated", "certified") if kind in kinds)  # the weakest
         statuses = [result.status for result in results]
         self.status_ = next((status for status in statuses if status != "optimal"), "optimal")
         cut = set(statuses) & {"time limit", "interrupted", "failed"}
@@ -195,7 +195,7 @@ class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
     network_ : the `rm.Network`, whose positive outputs mean classes_[1]; a list of networks, one a class, for more than two classes.
     objective_, bound_, gap_ : the training objective, a lower bound on that of every network, and (objective - bound) / objective;
         for more than two classes the sums of objectives and of bounds.
-    bound_kind_ : "certified" or "estimated", as for `Model.fit`.  status_ : "optimal", or why the gap was not reached.
+    bound_kind_ : "certified", "estimated" or "none", as for `Model.fit`.  status_ : "optimal", or why the gap was not reached.
     n_neurons_ : in all networks.  classes_, n_features_in_, feature_names_in_ : as in scikit-learn.
     """
 

@@ -32,9 +32,12 @@ class Round:
     elapsed: float
 
     def __str__(self) -> str:
+        priced = not np.isnan(self.price)
+        bound = f"bound {self.bound:.8g}  gap {self.gap:.1e}" if priced else "no bound"
+        price = f"price {self.price:.5f}  " if priced else ""
         return (
-            f"round {self.iteration:>2}  objective {self.objective:.8g}  bound {self.bound:.8g}  gap {self.gap:.1e}  "
-            f"patterns {self.patterns:>3}  neurons {self.neurons:>3}  price {self.price:.5f}  {self.elapsed:.1f} s"
+            f"round {self.iteration:>2}  objective {self.objective:.8g}  {bound}  "
+            f"patterns {self.patterns:>3}  neurons {self.neurons:>3}  {price}{self.elapsed:.1f} s"
         )
 
 
@@ -46,6 +49,7 @@ class Fit:
     bound : a lower bound on the objective of every network of every width.  bound_kind says what it rests on:
         "certified"   a proof: the program is exact, or every direction was priced
         "estimated"   a search over directions: a direction that it missed may lower the bound
+        "none"        nothing but that no objective is negative: the bound is 0 and the gap 1
     gap : (objective - bound) / |objective|.  status : "optimal" (gap <= the one wanted), "gap not reached", "time limit"
         or "interrupted".
     starts : how many ascents the pricing made in all.  price : the largest price over beta that the last pricing saw; at 1
@@ -77,12 +81,14 @@ class Fit:
 
     def __str__(self) -> str:
         kind = "every network has at least this" if self.bound_kind == "certified" else f"by a search from {self.starts:,} starts"
+        bounded = [("bound", f"{self.bound:.8g} ({self.bound_kind}: {kind})"), ("gap", f"{self.gap:.2e}")]
+        if self.bound_kind == "none":
+            bounded = [("bound", "no bound: other networks were not priced")]
         lines = [
             ("status", self.status),
             *([] if self.start is None else [("start", f"{self.start:.8g}, the objective of the network given")]),
             ("objective", f"{self.objective:.8g}"),
-            ("bound", f"{self.bound:.8g} ({self.bound_kind}: {kind})"),
-            ("gap", f"{self.gap:.2e}"),
+            *bounded,
             *([] if np.isnan(self.price) else [("price", f"{self.price:.6g} times the penalty strength, the largest seen")]),
             ("network", f"{self.network.n_neurons} neurons"),
             self.solution.program.inverse.describe()[1],
@@ -92,4 +98,5 @@ class Fit:
         return "\n".join(f"{label:<10}  {text}" for label, text in lines)
 
     def __repr__(self) -> str:
-        return f"<Fit: {self.status}, objective {self.objective:.8g}, {self.bound_kind} gap {self.gap:.2e}, {self.rounds} rounds>"
+        gap = "no bound" if self.bound_kind == "none" else f"{self.bound_kind} gap {self.gap:.2e}"
+        return f"<Fit: {self.status}, objective {self.objective:.8g}, {gap}, {self.rounds} rounds>"

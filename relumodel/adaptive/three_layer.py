@@ -241,7 +241,7 @@ def fit_three_layer(model: Model, data: Data, strategy: AdaptivePatterns, asked:
         network=network,
         objective=objective,
         bound=0.0,
-        bound_kind="certified",
+        bound_kind="none",
         gap=gap,
         status="optimal" if gap <= strategy.gap else status,
         program=loop.solution.program,
