@@ -14,13 +14,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
+
+import numpy as np
 
 #: After the end of a call, measuring and proving its result may take so many seconds and this share of the limit more.
 SLACK, SHARE = 0.5, 0.05
 
 #: The same after Ctrl-C in a call without a limit.
 MOMENT = 1.0
+
+
+#: What deadlines are kept by: seconds that only grow.
+clock = time.perf_counter
 
 
 class Deadline:
@@ -32,19 +39,24 @@ class Deadline:
 
     def __init__(self, seconds: float | None = None, outer: Deadline | None = None, grace: float | None = None) -> None:
         self.outer, self.grace = outer, grace
-        self._at = math.inf if seconds is None else time.perf_counter() + seconds
+        self._at = math.inf if seconds is None else clock() + seconds
         self._reason: str | None = None
         self._interrupted = self._nothing_yet = False
         self._slack = math.inf if seconds is None else SLACK + SHARE * seconds
 
     @property
     def ends(self) -> float:
-        """On the clock of time.perf_counter(); inf without a limit, until Ctrl-C."""
+        """On the clock of clock(); inf without a limit, until Ctrl-C."""
         return self._at if self.outer is None else min(self._at, self.outer.ends + (self.grace or 0.0))
 
     def remaining(self) -> float:
         """Seconds left, never below zero; inf without a limit."""
-        return max(self.ends - time.perf_counter(), 0.0)
+        return max(self.ends - clock(), 0.0)
+
+    def fits(self, operations: float) -> bool:
+        """Whether so many floating-point operations, which nothing can interrupt, are likely to be done in time."""
+        left = self.remaining()
+        return math.isinf(left) or operations <= left * speed()
 
     @property
     def heard(self) -> str | None:
@@ -56,7 +68,7 @@ class Deadline:
     @property
     def stopped(self) -> str | None:
         """Why to end now: "time limit" or "interrupted"; None to go on."""
-        if self.heard is not None or time.perf_counter() < self.ends:
+        if self.heard is not None or clock() < self.ends:
             return self.heard
         return "interrupted" if self.interrupted else "time limit"
 
@@ -76,7 +88,7 @@ class Deadline:
     def interrupt(self) -> None:
         """Ctrl-C was heard: the whole call ends now, but for the moment that a result takes."""
         whole = self.outermost
-        whole._interrupted, whole._reason, whole._at = True, "interrupted", min(whole._at, time.perf_counter())
+        whole._interrupted, whole._reason, whole._at = True, "interrupted", min(whole._at, clock())
 
     @property
     def interrupted(self) -> bool:
@@ -99,6 +111,17 @@ class Deadline:
         if self.outer is not None:
             return min(self._slack, self.outer.slack)
         return self._slack if math.isfinite(self._slack) else MOMENT
+
+
+@cache
+def speed() -> float:
+    """Floating-point operations a second in a product of two matrices, measured once."""
+    A = np.ones((256, 256))
+    A @ A
+    started = clock()
+    for _ in range(4):
+        A @ A
+    return 4 * 2 * 256**3 / max(clock() - started, 1e-6)
 
 
 _current: ContextVar[Deadline | None] = ContextVar("relumodel_deadline", default=None)

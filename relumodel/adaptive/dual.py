@@ -34,9 +34,11 @@ class Dual:
     def at(cls, training: Training, q: Matrix) -> Dual:
         return cls(training, training.loss.project_dual(q), np.zeros((0, training.X.shape[1])))
 
-    def search(self, starts: Matrix) -> None:
-        """Ascend from `starts` (m, d), until the current deadline; zero rows are left out."""
-        self.see(search(self.training, self.q, starts[starts.any(axis=1)]))
+    def search(self, starts: Matrix) -> int:
+        """Ascend from `starts` (m, d), zero rows left out, until the current deadline; from how many there was time."""
+        found, used = search(self.training, self.q, starts[starts.any(axis=1)])
+        self.see(found)
+        return used
 
     def see(self, directions: Matrix) -> None:
         """Take note of directions (m, d) found elsewhere. With a network's own blocks among them the bound is never above its

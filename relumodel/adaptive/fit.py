@@ -174,9 +174,9 @@ def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: 
     blocks = neurons_of(network).blocks
     dual.see(blocks)
     with wrapping_up():
-        dual.search(np.vstack([blocks, random]))
+        starts = dual.search(np.vstack([blocks, random]))
     status = _status(solution, relative_gap(solution.objective, dual.bound))
-    return _result(solution, dual, status, len(blocks) + len(random), [], asked.started)
+    return _result(solution, dual, status, starts, [], asked.started)
 
 
 def _asked(

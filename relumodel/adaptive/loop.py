@@ -164,9 +164,8 @@ class Loop:
 
     def _search(self, dual: Dual, *starts: Matrix) -> None:
         together = np.vstack(starts)
-        self.starts += len(together)
         with wrapping_up():
-            dual.search(together)
+            self.starts += dual.search(together)
 
     def _grow(self, entering: Matrix) -> Neurons:
         """The network, nearly parallel neurons merged and small ones added along the entering directions, descended together."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..deadline import current
+from ..deadline import current, speed
 from ..patterns.scaling import unit_rows
 from .training import Training
 
@@ -35,17 +35,33 @@ NARROW, FINE, LEAST = (0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5), ((0.2, 40), (0.1, 
 GAIN, LOOK = 1e-9, 12
 
 
-def search(training: Training, q: Matrix, starts: Matrix) -> Matrix:
-    """Where the best ascents from `starts` (m, d), non-zero, lead: directions (k, d), |b| <= 1 in the penalty's norm.
+#: Looks at the price that a start takes before most are given up.
+ROUGH_LOOKS = 25
+
+
+def search(training: Training, q: Matrix, starts: Matrix) -> tuple[Matrix, int]:
+    """Where the best ascents from `starts` (m, d), non-zero, lead: directions (k, d), |b| <= 1 in the penalty's norm; and how many starts
+    there was time for, the first ones.
 
     q : (n,), the loss's multiplier, or (c n,) for c outputs, each of which is searched for. Ends with what it has at the current deadline.
     """
-    parts = [
-        _annealed(training, of_one, starts[k :: len(WIDEST)], widest)
-        for of_one in by_output(training, q)
-        for k, widest in enumerate(WIDEST)
-    ]
-    return np.vstack([part for part in parts if len(part)])
+    n, d = training.X.shape
+    jobs = [(of_one, k) for of_one in by_output(training, q) for k in range(len(WIDEST))]
+    starts = starts[: _affordable(ROUGH_LOOKS * n * (4 * d + 20) * len(jobs) / len(WIDEST), len(starts))]
+    found, used = [starts[:0]], 0
+    for of_one, k in jobs:
+        some = starts[k :: len(WIDEST)]
+        if current().expired():
+            break
+        found.append(_annealed(training, of_one, some, WIDEST[k]))
+        used += len(some)
+    return np.vstack(found), used * len(WIDEST) // len(jobs)
+
+
+def _affordable(operations: float, most: int) -> int:
+    """How many pieces of work of so many operations there is time for, `most` at most."""
+    left = current().remaining()
+    return most if np.isinf(left) else int(min(most, left * speed() / operations))
 
 
 def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float) -> Matrix:
@@ -57,12 +73,17 @@ def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float) -> M
     side = np.where(prices(training, penalty.fold(z), q) < 0, -1.0, 1.0)
     rough = _Rounded.of(training, q, np.float32)
     for share in ROUGH:
+        if current().expired():
+            return penalty.fold(z)
         z, value = _ascend(rough, z.astype(np.float32), side.astype(np.float32), share * widest, STEPS)
         order = np.argsort(-value, kind="stable")[: max(LEAST, int(FINE[0][0] * len(starts)), int(SHARE * len(z)))]
         z, side = z[order], side[order]
-    z, side, found = z.astype(np.float64), side.astype(np.float64), []
+    z, side = z.astype(np.float64), side.astype(np.float64)
+    found: list[Matrix] = []
     fine = _Rounded.of(training, q, np.float64)
     for share, steps in FINE:
+        if current().expired():
+            return np.vstack([*found, penalty.fold(z)])
         best = max(LEAST, int(share * len(starts)))
         z, side = z[:best], side[:best]
         for width in [w for w in NARROW if w <= widest]:
