@@ -68,7 +68,8 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     demo, tests = (next(c for c in commands if c.endswith(end)) for end in ("relumodel demo", "-m pytest"))
     assert f"\ndemo='{demo}'\n" in ci
     assert f"\ntests='{tests}'\n" in ci
-    assert ci.endswith('\nbash -c "$tests"\n')
+    assert '\nbash -c "$tests" 2>&1 | tee tests.log || code=$?\n' in ci
+    assert ci.endswith('\ntail -n 1 tests.log\nexit "$code"\n')
 
 
 def test_every_public_name_is_documented() -> None:
