@@ -13,7 +13,7 @@ from .api import Model, Program, load_program, path, polish, refine
 from .backend import Options, RawSolution, backends, register
 from .class_losses import MultiMargin, SoftmaxCrossEntropy
 from .conic.form import Cone, ConicForm
-from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RankError, RelumodelError
+from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, ProofError, RankError, RelumodelError
 from .losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
 from .networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
 from .patterns import (
@@ -69,6 +69,7 @@ __all__ = [
     "Polynomial",
     "Program",
     "Progress",
+    "ProofError",
     "RandomFeatures",
     "RankError",
     "RawSolution",

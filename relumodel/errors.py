@@ -22,6 +22,10 @@ class RankError(BackendError):
     """Another process that holds rows of the data is lost, or does not answer; the message says what to do."""
 
 
+class ProofError(RelumodelError, ArithmeticError):
+    """A proven bound is above an objective that was measured: what a loss, a penalty or a term says of itself cannot be true."""
+
+
 class MissingPackageError(BackendError, ImportError):
     """An optional package is not installed; the message gives the command that installs it."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .declared import Declared
 from .errors import InputError, InputTypeError
+from .faces.declared import refuse_disagreement
 from .faces.one_sided import refuse_two_sided
 from .losses import Loss
 from .networks import DeclaredNetwork
@@ -37,6 +38,7 @@ class Model(Declared):
         if self.perturbation is not None:
             _instance(self.perturbation, Perturbation, "perturbation", "rm.LInf(0.05), rm.L2(0.1), rm.L1(0.1) or None")
         self.network.refuse(self.penalty, self.perturbation)
+        refuse_disagreement(self.loss, self.penalty)
         if self.perturbation is not None:
             refuse_two_sided(self.loss)
         if self.loss.reads == "classes" and self.perturbation is not None:

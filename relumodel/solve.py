@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from . import backend as registry
 from .backend import Backend, ConicForm, Options, RawSolution
-from .certify import certify, relative_gap
+from .certify import DualPoint, certify, relative_gap
+from .certify.contradiction import refuse_contradiction
 from .conic.assemble import Assembled, assemble
 from .conic.quadratic import quadratic_to_cone
 from .data import read
@@ -169,8 +170,10 @@ def _proved(solution: Solution, message: str, limit: float | None) -> Solution:
     time_taken = solution.time + proof.time
     if proof.bound <= solution.bound:
         return dataclasses.replace(solution, time=time_taken)
+    refuse_contradiction(solution.program, solution.point, solution.objective, DualPoint(proof.bound, proof.dual))
     gap = relative_gap(solution.objective, proof.bound)
-    status = _status(proof.status if proof.status in ("time limit", "interrupted") else solution.status, gap, solution.tol)
+    ended = proof.status if proof.status in ("time limit", "interrupted") else solution.status
+    status = _status(solution.program, solution.point, ended, gap, solution.tol)
     return dataclasses.replace(
         solution,
         status=status,
@@ -193,13 +196,16 @@ def _measured(
     """The best of the points (each with the relative loss that a sparser one may cost), repaired, with its bound."""
     with wrapping_up(0.5 if asked.deadline.outer is not None else 1.0):  # half is for what this is a part of
         candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
-        best = min(candidates, key=program.objective, default=np.zeros(program.n_variables))
+        # what leaves a constraint by more than the tolerance comes after all that does not
+        ranked = [(max(program.outside(x) - asked.tol, 0.0), program.objective(x)) for x in candidates]
+        best = candidates[min(range(len(ranked)), key=ranked.__getitem__)] if ranked else np.zeros(program.n_variables)
         certificate = certify(program, best, duals, asked.tol)
     objective = program.objective(best)
+    refuse_contradiction(program, best, objective, certificate)
     gap = relative_gap(objective, certificate.bound)
     return Solution(
         program=program,
-        status="interrupted" if asked.deadline.interrupted else _status(raw.status, gap, asked.tol),
+        status="interrupted" if asked.deadline.interrupted else _status(program, best, raw.status, gap, asked.tol),
         objective=objective,
         bound=certificate.bound,
         gap=gap,
@@ -221,11 +227,12 @@ def _joined(attempts: list[Solution], tol: float) -> Solution:
     last, proof = attempts[-1], max(attempts, key=lambda s: s.bound)
     if len(attempts) == 1:
         return last
+    refuse_contradiction(last.program, last.point, last.objective, DualPoint(proof.bound, proof.dual))
     gap = relative_gap(last.objective, proof.bound)
     said = "; ".join(f"{s.backend} left a gap of {s.gap:.1e} ({s.message})" for s in attempts[:-1])
     return dataclasses.replace(
         last,
-        status=last.status if last.status == "interrupted" else _status(last.status, gap, tol),
+        status=last.status if last.status == "interrupted" else _status(last.program, last.point, last.status, gap, tol),
         bound=proof.bound,
         dual=proof.dual,
         gap=gap,
@@ -344,13 +351,14 @@ def _floats(values: Any) -> Vector | None:
         return None
 
 
-def _status(raw: str, gap: float, tol: float) -> str:
-    """ "optimal" is earned by the measured gap alone; otherwise the backend's reason for stopping is passed on."""
-    if math.isfinite(gap) and gap <= tol:
+def _status(program: Program, point: Vector, raw: str, gap: float, tol: float) -> str:
+    """ "optimal" is earned by the measured gap at a point that satisfies the constraints; otherwise the backend's reason for stopping is
+    passed on."""
+    if math.isfinite(gap) and gap <= tol and program.outside(point) <= tol:
         return "optimal"
-    if raw in ("time limit", "interrupted", "failed"):
+    if raw in ("time limit", "interrupted", "failed") or (raw == "infeasible" and program.added):
         return raw
-    # every program here contains x = 0, so "infeasible" or "unbounded" can only be a numerical failure of the backend
+    # every program that is compiled contains x = 0, so "infeasible" or "unbounded" can only be a numerical failure of the backend
     return "failed" if raw in ("infeasible", "unbounded") else "tolerance not reached"
 
 

@@ -37,7 +37,7 @@ def test_python_blocks_run_in_order(document: Path, tmp_path: Path, monkeypatch:
     namespace: dict[str, Any] = {"__name__": document.stem}
     for line, code in blocks(document, "python"):
         # blank lines in front, so that a traceback points into the document
-        exec(compile("\n" * (line - 1) + code, str(document), "exec"), namespace)
+        exec(compile("\n" * (line - 1) + code, str(document), "exec", dont_inherit=True), namespace)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)

@@ -14,6 +14,7 @@ FAMILY = {
     rm.InputTypeError: TypeError,
     rm.BackendError: RuntimeError,
     rm.MissingPackageError: ImportError,
+    rm.ProofError: ArithmeticError,
     rm.RankError: RuntimeError,
     rm.FileError: OSError,
 }

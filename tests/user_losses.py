@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +12,8 @@ from array_api_compat import array_namespace
 import relumodel as rm
 from relumodel.losses import ResidualLoss, positive, soft
 from relumodel.penalties import Penalty
-from relumodel.program.functions import Norm
+from relumodel.program.functions import Function, Norm
+from relumodel.program.program import Term
 from relumodel.program.rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
 
 
@@ -133,3 +135,42 @@ class HeavierHuber(rm.Huber):
 
     def value(self, s):
         return 0.5 * super().value(s)
+
+
+@dataclass(frozen=True)
+class WrongFar(rm.Squared):
+    """Right for residuals up to 1e7, where the checks of faces look; a tenth of itself beyond."""
+
+    def value(self, s):
+        return array_namespace(s).where(abs(s) <= 1e7, super().value(s), 0.1 * super().value(s))
+
+
+@dataclass(frozen=True, eq=False)
+class AtMost(Function):
+    """The indicator of z <= level: a constraint as a user puts it in."""
+
+    level: float
+    indicator: ClassVar[bool] = True
+
+    def value(self, z):
+        return 0.0
+
+    def violation(self, z):
+        return max(0.0, float(z.max()) - self.level)
+
+    def prox(self, z, t):
+        return array_namespace(z).clip(z, max=self.level)
+
+    def conjugate(self, q):
+        return self.level * q.sum()
+
+    def project_dual(self, q):
+        return positive(q)
+
+    def rows(self, m):
+        return ConicRows(np.zeros(0), np.zeros(0), (Rows(NONNEGATIVE, [m], 1.0, empty(m, 0), np.full(m, self.level)),))
+
+
+def with_term(program, name, function, K):
+    """The program with one more term put in by hand."""
+    return dataclasses.replace(program, terms=(*program.terms, Term(name, function, K)))

@@ -54,6 +54,8 @@ class AdmmBackend:
 
     def declines(self, problem: Program) -> str | None:
         """Why it cannot take a program: a term it does not know, or more memory than there is."""
+        if problem.added:
+            return f"it takes two-layer programs as they are compiled, and does not know the term {problem.added[0].name!r}"
         unknown = unknown_map(problem.parts[0])
         if unknown is not None:
             return f"it takes two-layer programs, and does not know {unknown}"

@@ -95,6 +95,8 @@ class DescentBackend:
 
     def declines(self, problem: Program) -> str | None:
         """Why it cannot take a program: it is not one of these."""
+        if problem.added:
+            return f"it takes programs as they are compiled, and does not know the term {problem.added[0].name!r}"
         if joint(problem):
             return "its outputs share one loss"
         loss = problem.parts[0].term("loss")

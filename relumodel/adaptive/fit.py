@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..certify.bound import relative_gap
+from ..certify.contradiction import refuse_above
 from ..certify.neurons import Neurons, neurons_of
 from ..data import Data, read
+from ..data import bound as bound_loss
 from ..deadline import current, limited, wrapping_up
 from ..declared import number
-from ..errors import InputError, InputTypeError
+from ..errors import InputError, InputTypeError, ProofError
 from ..lowering import lower
 from ..lowering.outputs import refuse_perturbed
 from ..lowering.robust import ball_of
@@ -62,7 +64,23 @@ def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: A
     given = None if adaptive and model.network.activation.unit_neurons else patterns  # None: one program, without patterns
     asked = _asked(given, *how)
     with limited(asked.limit), threads_for(data.X.size):
-        return adapt(model, data, given, asked) if isinstance(given, AdaptivePatterns) else on_given(model, data, given, asked)
+        found = adapt(model, data, given, asked) if isinstance(given, AdaptivePatterns) else on_given(model, data, given, asked)
+    return agreed(found, model, data)
+
+
+def agreed(found: Fit, model: Model, data: Data) -> Fit:
+    """A fit whose bound is not above its objective. Where a search was refuted by the network itself, what holds without one is left;
+    raises `ProofError` where a proof was, or the faces that it rests on disagree."""
+    try:
+        refuse_above(found.bound, found.objective, model.loss, model.penalty)
+    except ProofError as error:
+        if found.bound_kind == "certified" or "Faces disagree" in str(error):
+            raise
+        loss = bound_loss(model.loss, data)  # the least that it can be; no penalty is below 0
+        least = -float(loss.conjugate(0 * loss.gradient(np.zeros(data.outputs * len(data.X)))))
+        gap = relative_gap(found.objective, least)
+        return dataclasses.replace(found, bound=least, bound_kind="certified", gap=gap, status="gap not reached", dual=None)
+    return found
 
 
 def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: Any) -> Fit:
@@ -80,7 +98,7 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
 def _polished(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: Asked) -> Fit:
     """The loop from a network, which is returned where nothing better was found."""
     if isinstance(model.network, ParallelThreeLayer):
-        return _polished_three_layers(network, model, data, patterns, asked)
+        return agreed(_polished_three_layers(network, model, data, patterns, asked), model, data)
     start = trained_neurons(network, model, data)
     gates = start.gates is not None
     with threads_for(data.X.size):
@@ -89,8 +107,8 @@ def _polished(network: Any, model: Model, data: Data, patterns: AdaptivePatterns
     before = given.objective(model, data.X, data.y, data.weights)
     if before < found.objective:  # by rounding, or because the program was stopped early
         gap = relative_gap(before, found.bound)
-        return dataclasses.replace(found, network=given, objective=before, gap=gap, start=before)
-    return dataclasses.replace(found, start=before)
+        return agreed(dataclasses.replace(found, network=given, objective=before, gap=gap, start=before), model, data)
+    return agreed(dataclasses.replace(found, start=before), model, data)
 
 
 def _polished_three_layers(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: Asked) -> Fit:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certify.bound import certify, relative_gap
+from ..certify.contradiction import refuse_contradiction
 from ..deadline import wrapping_up
 from ..program.program import Program
 from ..solution import Solution
@@ -21,6 +22,7 @@ def measured(program: Program, point: NDArray[np.float64], tol: float, spent: fl
     started = time.perf_counter()
     with wrapping_up():
         certificate, objective = certify(program, point, None, tol), program.objective(point)
+    refuse_contradiction(program, point, objective, certificate)
     gap = relative_gap(objective, certificate.bound)
     return Solution(
         program=program,

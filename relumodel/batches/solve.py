@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..backend import Options
 from ..certify import relative_gap
+from ..certify.contradiction import refuse_above
 from ..deadline import limited
 from ..declared import number, whole
 from ..errors import InputError, InputTypeError, MissingPackageError
@@ -96,6 +97,9 @@ def _measured(
     if not any(_value(candidate) <= zero.objective for candidate in candidates):
         candidates.append((zero, "the network without neurons"))
     best, how = min(candidates, key=_value)
+    refuse_above(bound, zero.objective, program.model.loss, program.model.penalty)
+    if best.violation == 0:  # else it is not a point of the program, and may be better than all that are
+        refuse_above(bound, best.objective, program.model.loss, program.model.penalty)
     gap = relative_gap(best.objective, bound)
     status = "optimal" if gap <= options.tol and not options.deadline.interrupted else options.stopped or "tolerance not reached"
     others = "; ".join(f"{text}: {other.objective:.6g}" for other, text in candidates if other is not best)

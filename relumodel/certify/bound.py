@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..program import unit_neurons
 from ..program.functions import Linear, Norm
 from ..program.program import Program, Term
@@ -71,9 +72,12 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
     carrier, penalty = program.term("penalty"), program.term("penalty").function
     if isinstance(penalty, Linear):
         return _feasible_on_matrices(program, duals)
-    assert isinstance(penalty, Norm)
+    if not isinstance(penalty, Norm):
+        raise InputError(
+            f"A bound needs the dual norm of the penalty; {type(penalty).__name__} is no Norm of relumodel.program.functions with block_gauges(q)."
+        )
     others = [t for t in program.terms if t is not carrier]
-    q = {t.name: t.function.project_dual(duals[t.name]) for t in others}
+    q = {t.name: _projected(t, duals[t.name]) for t in others}
     rest = _rest(program, q)
     if not np.isfinite(rest).all():  # it overflowed: only the zero multipliers are sure to be feasible
         q, rest = {name: np.zeros_like(part) for name, part in q.items()}, np.zeros_like(rest)
@@ -92,14 +96,15 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
 def _feasible_on_matrices(program: Program, duals: dict[str, Vector]) -> DualPoint:
     """The same for polynomial networks: a linear penalty, semidefinite cones and trace conditions carry the rest together."""
     loss, beta = program.term("loss"), program.model.penalty.beta
-    q = {"loss": loss.function.project_dual(duals["loss"])}
-    rest = -loss.map.adjoint(q["loss"])
+    others = [loss, *program.added]
+    q = {t.name: _projected(t, duals[t.name]) for t in others}
+    rest = -sum(t.map.adjoint(q[t.name]) for t in others)
     if not np.isfinite(rest).all():
-        q, rest = {"loss": np.zeros_like(q["loss"])}, np.zeros_like(rest)
+        q, rest = {name: np.zeros_like(part) for name, part in q.items()}, np.zeros_like(rest)
     price = unit_neurons.price(program, rest)
     gauge = price / beta if beta > 0 else np.inf if price > 0 else 0.0
-    scale, value = _scaled(program, [loss], q, gauge)
-    return DualPoint(value, {"loss": scale * q["loss"], **unit_neurons.completed(program, rest, scale)})
+    scale, value = _scaled(program, others, q, gauge)
+    return DualPoint(value, {**{name: scale * part for name, part in q.items()}, **unit_neurons.completed(program, rest, scale)})
 
 
 def _scaled(program: Program, terms: list[Term], q: dict[str, Vector], gauge: float) -> tuple[float, float]:
@@ -112,8 +117,21 @@ def _scaled(program: Program, terms: list[Term], q: dict[str, Vector], gauge: fl
     limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
     if limit > 1 and not program.ranks.all(_in_domains(terms, q, limit)):
         limit = 1.0
+    # the domains of all that is built in hold 0; where that of another term does not, its multiplier cannot be scaled
+    if any(_projected(t, np.zeros_like(q[t.name])).any() for t in program.added):
+        return (1.0, value(1.0)) if limit >= 1 else (0.0, -np.inf)
     scale = best_scale(value, limit)
     return scale, value(scale)
+
+
+def _projected(term: Term, q: Vector) -> Vector:
+    """A point of the domain of a term's conjugate near q, or an error that names the term."""
+    try:
+        return term.function.project_dual(q)
+    except NotImplementedError as error:
+        raise InputError(
+            f"No bound takes the term {term.name!r} into account: {type(term.function).__name__} does not define project_dual(q) and conjugate(q)."
+        ) from error
 
 
 def _rest(program: Program, q: dict[str, Vector]) -> Vector:

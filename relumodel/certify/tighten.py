@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..deadline import current
 from ..program.cone_projection import cone_multipliers
-from ..program.functions import GroupNorm, Norm
+from ..program.functions import GroupNorm, Nonnegative, Norm
 from ..program.maps import LinearMap, MaskedProduct, Repeated
-from ..program.program import Program
+from ..program.program import Program, Term
 from ..program.ranks import Alone
 
 Vector = NDArray[np.float64]
@@ -27,11 +27,19 @@ def tighten(program: Program, q: dict[str, Vector], rest: Vector) -> tuple[dict[
 
     Blocks not reached by the current deadline stay as they are. Those that exceed beta most come first.
     """
-    cones = [(t, K) for t in program.terms if t.function.indicator and isinstance(K := _of_one_output(t.map), MaskedProduct)]
-    if not cones:
-        return q, rest
-    ((term, K),), penalty = cones, program.term("penalty").function
+    penalty = program.term("penalty").function
     assert isinstance(penalty, Norm)
+    for term in program.terms:
+        K = _of_one_output(term.map)
+        if isinstance(term.function, Nonnegative) and isinstance(K, MaskedProduct) and not K.summed:
+            q, rest = _tightened(program, term, K, penalty, q, rest)
+    return q, rest
+
+
+def _tightened(
+    program: Program, term: Term, K: MaskedProduct, penalty: Norm, q: dict[str, Vector], rest: Vector
+) -> tuple[dict[str, Vector], Vector]:
+    """The same for the cones of one term, K x >= 0."""
     fit = _euclidean if isinstance(penalty, GroupNorm) else _largest_entry
     C, P, d = K.blocks
     n, ranks = K.X.shape[0], program.ranks

@@ -11,6 +11,7 @@ from ..data import read, with_bias
 from ..errors import InputError
 from ..penalties import known_norm
 from ..program.functions import SampleLoss
+from .contradiction import refuse_above
 from .global_bound import global_bound
 from .pricing import Price, largest_price
 
@@ -52,4 +53,6 @@ def training_bound(model: Model, X: Any, y: Any, nu: Any, *, time_limit: float |
     features = with_bias(data.X, model.network.bias)
     target = (1 + ROOM) * beta
     price = largest_price(features, q, model.network.activation.inactive, norm, time_limit=time_limit, target=target)
-    return TrainingBound(global_bound(loss, q, price.upper, beta), price)
+    bound = global_bound(loss, q, price.upper, beta)
+    refuse_above(bound, float(loss.value(np.zeros(len(nu)))), model.loss, model.penalty)  # the network without neurons is one
+    return TrainingBound(bound, price)

@@ -53,7 +53,7 @@ class Assembled:
 
 def assemble(program: Program) -> Assembled:
     """The standard conic form of a program. Peak memory is about twice that of the resulting matrix."""
-    faces = [(term, term.function.rows(term.map.shape[0])) for term in program.terms]
+    faces = [(term, term.rows()) for term in program.terms]
     starts = np.cumsum([program.n_variables, *(len(rows.cost) for _, rows in faces)])
     n_total = int(starts[-1])
 

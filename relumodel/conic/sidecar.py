@@ -7,6 +7,7 @@ of the variables in the order of the file's columns. Nothing in it is code.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from ..errors import FileError, InputError
@@ -40,6 +42,7 @@ RECOVERY = "relumodel.load_program(this file).read_solution(solution file).netwo
 def save_program(program: Program, names: tuple[str, ...] | None = None) -> bytes:
     """The JSON text for a program. names : those of all columns of its conic form, or None for the program's own only."""
     parts, inverse = _parts(program), _inverse(program)
+    _refuse_others(program, _rebuilt(parts))
     own = [name for variable in program.variables for name in variable.names()]
     by_hand = getattr(program.inverse, "by_hand", inverse.by_hand)
     text = {
@@ -73,6 +76,37 @@ def load_program(path: str | Path) -> Program:
     except Exception as error:  # whatever a damaged file makes of its parts
         raise FileError(f"{path} was changed or is damaged: {error}") from error
     return program
+
+
+def _refuse_others(program: Program, rebuilt: Program) -> None:
+    """An error for terms that were put in or changed by hand, which the file's parts do not give back."""
+    twins = {t.name: t for t in rebuilt.terms}
+    for term in program.terms:
+        twin = twins.pop(term.name, None)
+        if twin is None or not same(term, twin):
+            raise InputError(
+                f"The term {term.name!r} ({type(term.function).__name__} of {type(term.map).__name__}) was put in or changed by hand: the .json "
+                "file holds model, data and patterns, which do not give it back. Use program.conic(), which has every term."
+            )
+    if twins:
+        raise InputError(
+            f"The term {next(iter(twins))!r} was taken out by hand, but the .json file's model and data would bring it back."
+        )
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two trees of dataclasses, tuples and arrays are the same to the last bit."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    if dataclasses.is_dataclass(one):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one))
+    if isinstance(one, tuple | list):
+        return len(one) == len(other) and all(same(*pair) for pair in zip(one, other, strict=True))
+    if scipy.sparse.issparse(one):
+        return one.shape == other.shape and (one != other).nnz == 0
+    return bool(one == other)
 
 
 def program_name(program: Program) -> str:

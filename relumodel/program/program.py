@@ -13,12 +13,16 @@ from ..errors import InputError, InputTypeError
 from .functions import Function
 from .maps import Identity, Leading, LinearMap, Repeated
 from .ranks import ALONE, Alone
+from .rows import ConicRows
 from .semidefinite import Semidefinite
 
 if TYPE_CHECKING:
     from ..model import Model
 
 Vector = NDArray[np.float64]
+
+#: What leaves a domain by less than this share of K x is rounding, and |K| |x| need not be known.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,40 @@ class Term:
         K = self.map.one if isinstance(self.map, Repeated) else self.map
         return not isinstance(K, Identity | Leading)
 
+    @property
+    def constrains(self) -> bool:
+        """Whether there are z outside of the function's domain."""
+        return self.function.indicator or type(self.function).violation is not Function.violation
+
+    def outside(self, x: Vector) -> float:
+        """By how much K x leaves the domain, over the size of the numbers that it is made of, |K| |x|: what solvers and rounding are
+        right up to. inf where these are all 0."""
+        z = self.map.forward(x)
+        amount = float(self.function.violation(z))
+        if amount <= 0:
+            return 0.0
+        size = float(np.abs(z).max(initial=0.0))
+        if amount > ROUNDING * size and hasattr(self.map, "matrix"):
+            size = float((abs(self.map.matrix()) @ np.abs(x)).max(initial=0.0))
+        return amount / size if size > 0 else float("inf")
+
+    def rows(self) -> ConicRows:
+        """The conic rows of the function, or an error that names the term."""
+        try:
+            return self.function.rows(self.map.shape[0])
+        except NotImplementedError as error:
+            raise InputError(
+                f"The term {self.name!r} has no conic form: {type(self.function).__name__} does not define rows(m), the epigraph as conic rows."
+            ) from error
+
 
 class Inverse(Protocol):
     """What a lowering leaves behind so that its program can be undone."""
+
+    @property
+    def constraints(self) -> frozenset[str]:
+        """The names of the terms that `repair` satisfies, the constraints of the lowering; any other was put in by hand."""
+        ...
 
     @property
     def X(self) -> Vector:
@@ -120,6 +155,12 @@ class Program:
             return program
         return cls(**{f.name: getattr(program, f.name) for f in dataclasses.fields(Program)})
 
+    def __post_init__(self) -> None:
+        names = [t.name for t in self.terms]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(f"Two terms of a program are named {twice[0]!r}; give each a name of its own.")
+
     @property
     def n_variables(self) -> int:
         """The length of x."""
@@ -139,7 +180,7 @@ class Program:
     @property
     def kinds(self) -> frozenset[str]:
         """The cones a backend must take, and "quadratic" when the objective is."""
-        faces = [t.function.rows(t.map.shape[0]) for t in self.terms]
+        faces = [t.rows() for t in self.terms]
         cones = {piece.kind for rows in faces for piece in rows.pieces}
         return frozenset(cones | {"quadratic"} if any(rows.quadratic.any() for rows in faces) else cones)
 
@@ -168,14 +209,15 @@ class Program:
         """
         loss: Any = self.term("loss").function
         maps = {t.name: t.map for t in self.terms}
-        if not isinstance(maps["loss"], Repeated) or not hasattr(loss, "of_output"):
+        if not all(isinstance(K, Repeated) for K in maps.values()) or not hasattr(loss, "of_output"):
             return (self,)
         one: Any = self.inverse
+        first = cast(Repeated, maps["loss"])
         variables = tuple(
-            Variable(v.name.removesuffix("_0"), v.shape, v.start) for v in self.variables if v.start < maps["loss"].one.shape[1]
+            Variable(v.name.removesuffix("_0"), v.shape, v.start) for v in self.variables if v.start < first.one.shape[1]
         )
         out = []
-        for r in range(maps["loss"].times):
+        for r in range(first.times):
             functions = {t.name: loss.of_output(r) if t.name == "loss" else t.function for t in self.terms}
             terms = tuple(Term(name, f, cast(Repeated, maps[name]).one) for name, f in functions.items())
             out.append(Program(self.model, variables, terms, self.guarantee, one.one, self.ranks))
@@ -202,10 +244,21 @@ class Program:
         return float(self.ranks.sum(sum(t.function.value(t.map.forward(x)) for t in finite)))
 
     def violation(self, point: ArrayLike) -> float:
-        """The largest amount by which `point` leaves a cone; 0.0 when it is feasible."""
+        """The largest amount by which `point` leaves a cone or the domain of another term; 0.0 when it is feasible."""
         x = self.point(point)
-        outside = max((t.function.violation(t.map.forward(x)) for t in self.terms if t.function.indicator), default=0.0)
-        return float(self.ranks.largest(outside))
+        amount = max((t.function.violation(t.map.forward(x)) for t in self.terms if t.constrains), default=0.0)
+        return float(self.ranks.largest(amount))
+
+    def outside(self, point: ArrayLike) -> float:
+        """The violation, of every term over the size of the numbers that its K x is made of, see `Term.outside`."""
+        x = self.point(point)
+        return float(self.ranks.largest(max((t.outside(x) for t in self.terms if t.constrains), default=0.0)))
+
+    @property
+    def added(self) -> tuple[Term, ...]:
+        """The terms that no lowering made: those that a user put in."""
+        made = {"loss", "penalty", *self.inverse.constraints}
+        return tuple(t for t in self.terms if t.name not in made)
 
     def with_penalty(self, beta: float) -> Self:
         """The same program with another penalty strength, sharing every linear map: what a regularisation path solves."""

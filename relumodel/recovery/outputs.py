@@ -33,6 +33,11 @@ class OutputsInverse:
         return self.one.X
 
     @property
+    def constraints(self) -> frozenset[str]:
+        """Those of every output."""
+        return self.one.constraints
+
+    @property
     def by_hand(self) -> str:
         """How to do it without relumodel."""
         return f"the variables of output r are those whose names end in _r, and make a network of their own: {self.one.by_hand}"

@@ -26,6 +26,7 @@ Matrix = NDArray[np.float64]
 class PolynomialInverse:
     """The way back from (Z, W). X : (n, d) with the bias column, if any; ball : the perturbation set, or None."""
 
+    constraints: ClassVar[frozenset[str]] = frozenset({"matrices", "traces"})
     by_hand: ClassVar[str] = (
         "the first columns are Z, then W, upper triangles by columns with off-diagonal entries times sqrt 2, of order d + 1; the network is "
         "f(x) = [x, 1]' (C * (Z - W)) [x, 1], C = [a, b/2; b/2, c] with a in the first d rows and columns, x with a last 1 if there is a bias."

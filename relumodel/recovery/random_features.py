@@ -28,6 +28,7 @@ class RandomFeaturesInverse:
     """The way back from the output weights a. X : (n, d) with the bias column, if any.  found : the patterns with the vectors that
     make the features.  features : (d, P), these vectors at norm 1 in the norm of the penalty."""
 
+    constraints: ClassVar[frozenset[str]] = frozenset()
     by_hand: ClassVar[str] = (
         "the first columns are the output weights a of f(x) = sum_i max(0, x.u_i) a_i; u_i is row i of the array 'witnesses' (float64, "
         "little-endian, base64) divided by its norm, the 2-norm for WeightDecay and the 1-norm for PathNorm; its last entry is the bias, if any."

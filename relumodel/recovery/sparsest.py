@@ -18,7 +18,8 @@ NEGLIGIBLE = (3e-1, 1e-1, 3e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-7, 1e-9)
 @np.errstate(over="ignore", invalid="ignore")  # the blocks may be garbage; what overflows is not the best
 def sparsest(program: Program, blocks: Matrix, feasible: Callable[[Matrix], Matrix], room: float) -> Matrix:
     """The sparsest point among the blocks (B, d) with the negligible ones dropped, at several levels of negligible, whose objective
-    is within `room` (relative) of the best of them. feasible : makes the point of blocks, moved into the cones."""
+    is within `room` (relative) of the best of them. feasible : makes the point of blocks, moved into the cones. What leaves a
+    constraint that was put in by hand further than the point with all blocks does is no candidate."""
     norms = np.linalg.norm(blocks, axis=1)
     zero = np.zeros(program.n_variables)
     candidates, tried = [(program.objective(zero), zero)], -1
@@ -29,6 +30,9 @@ def sparsest(program: Program, blocks: Matrix, feasible: Callable[[Matrix], Matr
         tried = int(keep.sum())
         candidate = feasible(np.where(keep[:, None], blocks, 0.0))
         candidates.append((program.objective(candidate), candidate))
+    if program.added:
+        outside = [max(term.outside(point) for term in program.added) for _, point in candidates]
+        candidates = [candidate for candidate, amount in zip(candidates, outside, strict=True) if amount <= outside[-1]]
     limit = min(value for value, _ in candidates if not np.isnan(value))
     limit += room * abs(limit)
     return next(candidate for value, candidate in candidates if value <= limit)

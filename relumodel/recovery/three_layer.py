@@ -29,6 +29,7 @@ Matrix = NDArray[np.float64]
 class ThreeLayerInverse:
     """The way back from the blocks (v, w). X : (n, d) with the bias column, if any."""
 
+    constraints: ClassVar[frozenset[str]] = frozenset({"cones", "outer cones"})
     by_hand: ClassVar[str] = (
         "the first columns are the variables below, each in C order; the blocks v[g, j] of a sub-network g, with S = sum_j |v[g, j]|_2, "
         "become the hidden neurons v[g, j] / sqrt(|v[g, j]| S), the second layer I[g, j] sqrt|v[g, j]| and the output +sqrt S, those of w "

@@ -34,6 +34,7 @@ class TwoLayerInverse:
     """The way back from the blocks (v, w), or u for gated networks. X : (n, d) with the bias column, if any; ball : the
     perturbation set that every neuron's sign must survive, or None."""
 
+    constraints: ClassVar[frozenset[str]] = frozenset({"cones"})
     by_hand: ClassVar[str] = (
         "the first columns are the variables below, each in C order; a row v[i] or w[i], the block of pattern i, becomes the neuron "
         "v[i] / sqrt|v[i]| with output weight +sqrt|v[i]| or -sqrt|w[i]|, the norm being that of the penalty (u[i], of fixed gates, "
@@ -129,6 +130,8 @@ class TwoLayerInverse:
 @dataclass(frozen=True, eq=False)
 class CrossingInverse(TwoLayerInverse):
     """The way back from (v, w, p) of a crossing program: no cones, only the sizes p = h(u) to be set."""
+
+    constraints: ClassVar[frozenset[str]] = frozenset({"sizes"})
 
     def blocks(self, x: Matrix) -> Matrix:
         d = self.X.shape[1]
