@@ -141,7 +141,7 @@ def _attempt(program: Program, solver: Backend, asked: Options) -> Solution:
         if asked.error is not None:
             raise asked.error
     # a tenth of the tolerance buys a sparser network; what the user started from is kept as it is
-    rooms = ((point, 0.1 * asked.tol), (start, 0.0))
+    rooms = ((start, 0.0), (point, 0.1 * asked.tol))
     return _measured(program, rooms, duals, raw, solver.name, asked)
 
 
@@ -198,7 +198,8 @@ def _measured(
         candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
         # what leaves a constraint by more than the tolerance comes after all that does not
         ranked = [(max(program.outside(x) - asked.tol, 0.0), program.objective(x)) for x in candidates]
-        best = candidates[min(range(len(ranked)), key=ranked.__getitem__)] if ranked else np.zeros(program.n_variables)
+        # the first in time; of equals the last, what the backend found
+        best = candidates[min(reversed(range(len(ranked))), key=ranked.__getitem__)] if ranked else np.zeros(program.n_variables)
         certificate = certify(program, best, duals, asked.tol)
     objective = program.objective(best)
     refuse_contradiction(program, best, objective, certificate)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from relumodel.backend import BackendError, Options, Program, RawSolution, solve_parts
+from relumodel.deadline import speed
 from relumodel.program.arrays import Arrays
 
 from .first_order import ITERATIONS, PRECISIONS, bytes_needed, precision, samples
@@ -20,7 +21,7 @@ from .normal_system import STEPS
 from .pricing import part, price
 from .restart import Restart
 from .scaled import Scaled, scaled, unknown_term
-from .working_set import Answer, WorkingSet
+from .working_set import Answer, WorkingSet, operations
 
 #: The interior point is asked for a gap of the tolerance less REPAIR, which is for the repair of the point and for dropped blocks,
 #: within these shares of it.
@@ -34,6 +35,9 @@ SMALL = 5e6
 
 #: Rounding of the dual constraints beyond this share of the penalty is said in the message.
 ROUGH = 1e-2
+
+#: Iterations of the interior point without which its point is worth little.
+FEWEST = 8
 
 METHODS = ("interior point", "admm")
 
@@ -89,7 +93,7 @@ def _method(problem: Program, options: Options) -> tuple[str, str]:
     asked = options.extra.get("method")
     if asked is not None and asked not in METHODS:
         raise BackendError(f"method must be {' or '.join(map(repr, METHODS))}; got {asked!r}.")
-    obstacle = _obstacle(problem)
+    obstacle = _obstacle(problem) or _too_slow(problem, options)
     if asked == "interior point" and obstacle is not None and obstacle.startswith("it "):
         raise BackendError(f"The interior point cannot take this program: {obstacle}. Use method='admm'.")
     if asked == "interior point" and options.extra.get("checkpoint") is not None:
@@ -121,6 +125,17 @@ def _obstacle(problem: Program) -> str | None:
     return None
 
 
+def _too_slow(problem: Program, options: Options) -> str | None:
+    """Whether the time left is for fewer steps than get anywhere; ADMM's are short, and any of them may be the last."""
+    left = options.remaining()
+    if left is None:
+        return None
+    shape: Any = problem.term("loss").map
+    (n, d), P = shape.X.shape, shape.mask.shape[0]
+    seconds = operations(n, d, P) / speed()
+    return None if FEWEST * seconds <= left else f"one of its iterations would take about {seconds:.2g} s of the {left:.2g} s left"
+
+
 def _interior(problem: Program, options: Options) -> RawSolution:
     units = scaled(problem)
     gram = Gram(units.X)
@@ -138,7 +153,7 @@ def _interior(problem: Program, options: Options) -> RawSolution:
         restart = options.restart if isinstance(options.restart, Restart) else None
         start = None if restart is None else restart.iterate_for(units)
         answer = work.solve(start)
-    status = "solved" if answer.solved else options.stopped or "inaccurate"
+    status = "solved" if answer.solved else options.stopped or ("time limit" if work.late else "inaccurate")
     dual = units.dual(answer.q, answer.multipliers)
     objective, message = units.f0 * answer.objective, _message(units, answer)
     fresh = None if work.first is None else Restart.of(units, work.first)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from relumodel.deadline import clock, current, speed
+
 from .interior_point import InteriorPoint, Iterate, Measure, Outcome
 from .linear_algebra import Gram
 from .pricing import LIMIT, Prices, part, price
@@ -45,6 +47,12 @@ class Answer:
     rounds: int
 
 
+def operations(n: int, d: int, patterns: int) -> float:
+    """Floating-point operations of one step, nearly: the coupling matrix of order min(n, patterns d), and its factor."""
+    order = min(n, patterns * d)
+    return 1.0 * order * n * patterns * d + order**3 / 3
+
+
 class WorkingSet:
     """The descent on the blocks of a program. `watch` is told the iteration and its measure and returns True to stop."""
 
@@ -53,7 +61,7 @@ class WorkingSet:
         self.everything = problem.blocks(np.arange(problem.count))
         self.first: Iterate | None = None
         self.iterations = 0
-        self.stopped = False
+        self.stopped = self.late = False
 
     def solve(self, start: Iterate | None = None) -> Answer:
         """Drop, finish, price, and again with the blocks that come back. start : on all blocks, the interior point's own if not given."""
@@ -90,7 +98,7 @@ class WorkingSet:
         goal = FIRST if drop else 0.0
         while True:
             solver = InteriorPoint(self.problem, self.gram, part(self.everything, kept))
-            outcome = solver.run(at, self.tol, self.limit - self.iterations, self._watcher(goal))
+            outcome = solver.run(at, self.tol, self.limit - self.iterations, self._watcher(goal, len(kept)))
             if not outcome.stopped or self.stopped:
                 return kept, outcome
             at, goal = outcome.iterate, outcome.measure.gap / AGAIN
@@ -108,15 +116,22 @@ class WorkingSet:
         cost = self.problem.loss.value(p) + size[large].sum() - measure.objective
         return large if cost <= measure.objective - measure.bound else np.ones_like(large)
 
-    def _watcher(self, goal: float) -> Callable[[Measure, Iterate], bool]:
-        """Stops when the caller wants it, or when the gap has fallen to `goal`."""
-        fresh = True
+    def _watcher(self, goal: float, blocks: int) -> Callable[[Measure, Iterate], bool]:
+        """Stops when the caller wants it, when the gap has fallen to `goal`, or when there is no time for another step, which nothing
+        interrupts: what the last one took, or what the first is estimated to."""
+        fresh, before = True, clock()
+        n, d = self.gram.X.shape
+        needed = operations(n, d, min(blocks, (self.everything.count + 1) // 2)) / speed()
 
         def watch(measure: Measure, at: Iterate) -> bool:
-            nonlocal fresh
-            self.iterations += not fresh
-            fresh = False
+            nonlocal fresh, before, needed
+            if not fresh:
+                self.iterations += 1
+                needed = clock() - before
+            fresh, before = False, clock()
             self.stopped = self.watch(self.iterations, measure)
+            if not self.stopped and current().remaining() < needed:
+                self.stopped = self.late = True
             # an iterate outside its cones may lie below the bound: such a gap says nothing yet
             return self.stopped or 0 < measure.gap <= goal
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data import Data
+from ..deadline import current
 from ..errors import InputError
 from ..networks import Activation
 from ..patterns.pattern_set import PatternSet
@@ -48,7 +49,12 @@ def surviving(X: NDArray[np.float64], found: PatternSet, ball: Ball) -> PatternS
             "robust='crossing', which needs no cones."
         )
     dropped = int((~kept).sum())
-    origin = found.origin + (f"; {dropped:,} dropped, whose robust cone is {{0}}" if dropped else "")
+    why = (
+        "whose robust cone is {0}, or was not looked at in the time there was"
+        if current().expired()
+        else "whose robust cone is {0}"
+    )
+    origin = found.origin + (f"; {dropped:,} dropped, {why}" if dropped else "")
     return PatternSet(
         np.ascontiguousarray(found.D[:, kept]), witnesses[kept], complete=found.complete and not dropped, origin=origin
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deadline import current
 from ..perturbations import L1, L2, Ball
 
 Vector = NDArray[np.float64]
@@ -34,7 +35,10 @@ def robust_witnesses(X: Vector, D: NDArray[np.bool_], ball: Ball, candidates: Ve
         G = np.where(D[rows, i], 1.0, -1.0)[:, None] * X[rows]
         a: Vector | None = candidates[i]
         if not is_robust(G, candidates[i], ball):
-            a = _witness(G, ball)
+            enough = bool(np.isfinite(out).any())  # those without a witness are left out, but not all of them
+            if enough and current().expired():
+                continue
+            a = _witness(G, ball, enough)
         if a is not None and is_robust(G, a, ball):
             out[i] = a / np.linalg.norm(a)
     return out
@@ -71,19 +75,21 @@ def largest_factor(X: Vector, D: NDArray[np.bool_], ball: Ball) -> float:
     return 1 / least if least > 0 else np.inf
 
 
-def _witness(G: Vector, ball: Ball) -> Vector | None:
-    """A vector with G a >= 1 and h(a) < 1 where there is one; G has no zero row."""
+def _witness(G: Vector, ball: Ball, enough: bool = False) -> Vector | None:
+    """A vector with G a >= 1 and h(a) < 1 where there is one; G has no zero row. enough : whether None will do when time is up."""
     if not len(G):
         return np.where(ball.radii > 0, 0.0, 1.0)
     weights = ball.radii
     for _ in range(REWEIGHTINGS):
+        if enough and current().expired():
+            return None
         a, lower = _least_distance(G, ball, weights)
         if a is None or lower >= 1:
             return None
         if isinstance(ball.perturbation, L2) or ball.support(a[None])[0] < 1:
             return a
         weights = _reweighted(weights, a, ball)
-    return _linear_program(G, ball)
+    return _linear_program(G, ball, current().remaining() if enough else np.inf)
 
 
 def _reweighted(weights: Vector, a: Vector, ball: Ball) -> Vector:
@@ -142,7 +148,7 @@ def _dual_bound(G: Vector, alpha: Vector, ball: Ball) -> float:
     return 1 / gauge if gauge > 0 else float("inf")
 
 
-def _linear_program(G: Vector, ball: Ball) -> Vector | None:
+def _linear_program(G: Vector, ball: Ball, seconds: float = np.inf) -> Vector | None:
     """min h(a) subject to G a >= 1, h the box's (sum r |a|) or the diamond's (max r |a|); None when there is no such a."""
     from scipy.optimize import linprog
 
@@ -155,7 +161,7 @@ def _linear_program(G: Vector, ball: Ball) -> Vector | None:
         b = np.append(-np.ones(n), np.zeros(len(below)))
     else:
         cost, A, b = np.append(r, r), np.hstack([-G, G]), -np.ones(n)
-    found = linprog(cost, A_ub=A, b_ub=b, method="highs")
+    found = linprog(cost, A_ub=A, b_ub=b, method="highs", options={} if np.isinf(seconds) else {"time_limit": seconds})
     if found.x is None:
         return None
     a = found.x[:d] - found.x[d : 2 * d]

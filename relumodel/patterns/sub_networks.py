@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deadline import current
 from ..errors import InputError
 from .scaling import unit_rows
 from .witness import is_strict, widest
@@ -69,12 +70,15 @@ class SubNetworks:
         return rows.reshape((m + 1) * n, m * d)
 
     def centred(self, X: Matrix) -> SubNetworks:
-        """The same patterns with the weights furthest inside them, by a linear program each; NaN where there is no room inside."""
+        """The same patterns with the weights furthest inside them, by a linear program each; NaN where there is no room inside, or no
+        time was left to look."""
         directions, weights = np.full_like(self.directions, np.nan), self.weights.copy()
         for g in range(len(weights)):
+            if current().expired():
+                break
             rows = self.cone(g, X)
             rows = unit_rows(rows[rows.any(axis=1)])
-            blocks = widest(rows, np.ones(len(rows))).reshape(directions.shape[1:])
+            blocks = widest(rows, np.ones(len(rows)), current().remaining()).reshape(directions.shape[1:])
             sizes = np.linalg.norm(blocks, axis=1)
             if sizes.all():
                 directions[g], weights[g] = blocks / sizes[:, None], np.sign(weights[g]) * sizes

@@ -60,8 +60,8 @@ def no_witnesses(X: NDArray[np.float64], D: NDArray[np.bool_]) -> NDArray[np.flo
     return np.full((D.shape[1], X.shape[1]), np.nan)
 
 
-def widest(normals: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The b in the unit cube with the largest smallest target * (normals b); zero when that is not positive."""
+def widest(normals: NDArray[np.float64], target: NDArray[np.float64], seconds: float = np.inf) -> NDArray[np.float64]:
+    """The b in the unit cube with the largest smallest target * (normals b); zero when that is not positive, or not found in time."""
     from scipy.optimize import linprog  # here, because it costs as much to import as all the rest
 
     count, rank = normals.shape
@@ -71,7 +71,8 @@ def widest(normals: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray
         b_ub=np.zeros(count),
         bounds=[(-1, 1)] * rank + [(None, None)],
         method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+        | ({} if np.isinf(seconds) else {"time_limit": seconds}),
     )
     if found.x is None or found.x[-1] <= 0:
         return np.zeros(rank)

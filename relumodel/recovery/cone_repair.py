@@ -48,6 +48,15 @@ def into_cone(
     return _along_witness(near, G, witness, ball, ranks)
 
 
+def hurried_into_cone(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None = None, ranks: Alone = ALONE) -> Matrix:
+    """The same when time is up, by a few products: a step along the witness; 0 where there is none at hand."""
+    if np.isnan(witness).any():
+        return np.zeros_like(u)
+    moved = _along_witness(u, G, witness, ball, ranks)
+    reach = 0.0 if ball is None else ball.support(moved[None])[0]
+    return moved if ranks.all((G @ moved >= reach * G.any(axis=1)).all()) else np.zeros_like(u)
+
+
 def _off_boundary(near: Matrix, u: Matrix, G: Matrix) -> Matrix | None:
     """`near` moved off the boundary rows of the cone by a few roundings of G u; None where no such direction is found."""
     sizes = np.linalg.norm(G, axis=1)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deadline import current
 from ..patterns.sub_networks import SubNetworks
 from ..program.program import Program
-from .cone_repair import into_cone
+from .cone_repair import hurried_into_cone, into_cone
 from .sparsest import sparsest
 from .three_layer_network import ThreeLayerNetwork
 
@@ -66,7 +67,8 @@ class ThreeLayerInverse:
             slack = np.vstack([S * np.where(found.inner[g], 1, -1), self._second(g, S)])
             # a row may round differently in the next product, so the target lies a few roundings inside the cones
             if (slack < 8 * np.finfo(float).eps * sizes[b] * np.linalg.norm(X, axis=1)).any():
-                moved = into_cone(blocks[b], found.cone(g, X), witnesses[g])
+                move = hurried_into_cone if current().expired() else into_cone
+                moved = move(blocks[b], found.cone(g, X), witnesses[g])
                 out[b] = moved if np.linalg.norm(moved) > 1e-13 * sizes[b] else 0.0
         return out.reshape(-1)
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deadline import current
 from ..patterns.pattern_set import PatternSet
 from ..patterns.robust_witness import without_undecided
 from ..perturbations import Ball
 from ..program.program import Program
 from ..program.ranks import ALONE, Alone
-from .cone_repair import into_cone
+from .cone_repair import hurried_into_cone, into_cone
 from .network import Network
 from .sparsest import sparsest
 
@@ -94,7 +95,11 @@ class TwoLayerInverse:
         out = blocks.copy()
         for j in np.flatnonzero(ranks.any((slack < margin).any(axis=1))):
             i, block = int(pattern[j]), blocks[used[j]]
-            moved = into_cone(block, side[j][:, None] * X, self.found.known[i], self.ball, ranks, partial(self.found.witness, i))
+            G, known = side[j][:, None] * X, self.found.known[i]
+            if ranks.any(current().expired()):
+                moved = hurried_into_cone(block, G, known, self.ball, ranks)
+            else:
+                moved = into_cone(block, G, known, self.ball, ranks, partial(self.found.witness, i))
             # where the nearest point is the apex, what is computed is rounding: the block is zero
             out[used[j]] = moved if np.linalg.norm(moved) > 1e-13 * np.linalg.norm(block) else 0.0
         return out
