@@ -13,7 +13,19 @@ from .api import Model, Program, load_program, path, polish, refine
 from .backend import Options, RawSolution, backends, register
 from .class_losses import MultiMargin, SoftmaxCrossEntropy
 from .conic.form import Cone, ConicForm
-from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, ProofError, RankError, RelumodelError
+from .errors import (
+    BackendError,
+    ConvergenceWarning,
+    FileError,
+    FitWarning,
+    InputError,
+    InputTypeError,
+    MissingPackageError,
+    ProofError,
+    RankError,
+    RelumodelError,
+    ZeroNetworkWarning,
+)
 from .losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
 from .networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
 from .patterns import (
@@ -45,8 +57,10 @@ __all__ = [
     "BackendError",
     "Cone",
     "ConicForm",
+    "ConvergenceWarning",
     "EnumeratePatterns",
     "FileError",
+    "FitWarning",
     "GapPatterns",
     "GatedReLU",
     "GivenPatterns",
@@ -84,6 +98,7 @@ __all__ = [
     "ThreeLayerNetwork",
     "TwoLayer",
     "WeightDecay",
+    "ZeroNetworkWarning",
     "attacks",
     "backends",
     "load",

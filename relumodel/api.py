@@ -209,11 +209,16 @@ class Model(declared.Model):
         time_limit : seconds for all of it; the best network so far is returned, as after Ctrl-C.
         verbose : a line on stderr every round.  callback : called with each `Round` (for other patterns with the solver's
             `Progress`); returning True stops.
+        Warns with `rm.ConvergenceWarning` where adaptive patterns end before the gap is reached, and with `rm.ZeroNetworkWarning` where the
+        penalty is so strong that the best network is zero.
         """
         from .adaptive.fit import fit
+        from .adaptive.outcome import warn_of
 
         patterns = AdaptivePatterns() if patterns is None else patterns
-        return public(fit(self, X, y, sample_weight, patterns, backend, tol, time_limit, verbose, callback, options))
+        found = fit(self, X, y, sample_weight, patterns, backend, tol, time_limit, verbose, callback, options)
+        warn_of(found, self, patterns, stacklevel=2)
+        return public(found)
 
 
 def public(result: Any) -> Any:

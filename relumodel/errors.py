@@ -32,3 +32,15 @@ class MissingPackageError(BackendError, ImportError):
 
 class FileError(RelumodelError, OSError):
     """A file cannot be read or written."""
+
+
+class FitWarning(UserWarning):
+    """Base of what a finished fit warns of."""
+
+
+class ConvergenceWarning(FitWarning):
+    """A fit ended before it reached its gap; the result is the best network so far."""
+
+
+class ZeroNetworkWarning(FitWarning):
+    """The best network is zero, since the penalty is too strong for the data."""

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from . import errors
 from .api import Model
 from .certify.bound import relative_gap
 from .data import read_weights
 from .deadline import limited
 from .declared import number
-from .errors import InputError, InputTypeError, MissingPackageError
+from .errors import InputError, InputTypeError, MissingPackageError, ZeroNetworkWarning
 from .frames import refuse_names
 from .losses import Logistic, Loss, Squared
 from .networks import Activation, ReLU, TwoLayer
@@ -30,7 +31,7 @@ from .perturbations import Perturbation
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.exceptions import ConvergenceWarning as SklearnConvergenceWarning
     from sklearn.utils import check_random_state
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets
@@ -47,6 +48,10 @@ Matrix = NDArray[np.float64]
 
 #: The first descent's neurons and the random starts of a pricing, where `patterns` is None: half of what `Model.fit` takes, or less.
 WIDTH, STARTS = 30, 100
+
+
+class ConvergenceWarning(errors.ConvergenceWarning, SklearnConvergenceWarning):
+    """Training ended before it reached its gap: scikit-learn's own warning of that, and ours."""
 
 
 class _ConvexReLU(BaseEstimator):
@@ -90,15 +95,19 @@ class _ConvexReLU(BaseEstimator):
     def _train(self, X: Matrix, targets: list[Matrix], weights: Matrix) -> list[Fit]:
         """Fit once for every vector of targets, within the time limit together, and set the attributes."""
         refuse_names(map(str, getattr(self, "feature_names_in_", ())), "X")
+        from .adaptive.fit import fit  # here, because importing estimators should not wait for it
+        from .adaptive.outcome import gap_wanted
+
         model, patterns = self._model(), self._patterns()
         limit = None if self.time_limit is None else number(self.time_limit, "time_limit", above=0)
-        how = {"backend": self.backend, "tol": self.tol, "verbose": self.verbose, "sample_weight": weights}
+        how: tuple[Any, ...] = (self.backend, self.tol, None, self.verbose, None, {})
         results: list[Fit] = []
         with limited(limit) as deadline:  # after Ctrl-C the classes still to come get what a moment allows
             for k, y in enumerate(targets):
                 with limited(deadline.remaining() / (len(targets) - k)):
-                    results.append(model.fit(X, y, patterns=patterns, **how))
+                    results.append(fit(model, X, y, weights, patterns, *how))
         self._keep(results)
+        self._warn(results, gap_wanted(model, patterns))
         return results
 
     def _keep(self, results: list[Fit]) -> None:
@@ -113,7 +122,11 @@ class _ConvexReLU(BaseEstimator):
         self.bound_kind_ = next(kind for kind in ("none", "estimated", "certified") if kind in kinds)  # the weakest
         statuses = [result.status for result in results]
         self.status_ = next((status for status in statuses if status != "optimal"), "optimal")
-        cut = set(statuses) & {"time limit", "interrupted", "failed"}
+
+    def _warn(self, results: list[Fit], wanted: float | None) -> None:
+        """Of training that ended early, and of networks that are zero. wanted : the gap that was to be reached, or None."""
+        ended = {"time limit", "interrupted", "failed", *(() if wanted is None else ("gap not reached",))}
+        cut = {result.status for result in results} & ended
         if cut:
             warnings.warn(
                 f"Training was cut short ({', '.join(sorted(cut))}): the objective {self.objective_:.6g} may be {self.gap_:.1%} "
@@ -121,6 +134,11 @@ class _ConvexReLU(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+        smallest = [result.beta_max for result in results if result.beta_max is not None]
+        if len(smallest) == len(results):
+            from .adaptive.outcome import zero_message
+
+            warnings.warn(zero_message(max(smallest), self.beta), ZeroNetworkWarning, stacklevel=4)
 
     def _model(self) -> Model:
         if not (isinstance(self.penalty, type) and issubclass(self.penalty, Penalty)):

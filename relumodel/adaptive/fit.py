@@ -34,6 +34,7 @@ from ..threads import threads_for
 from .apart import fit_apart
 from .dual import Dual
 from .loop import Loop
+from .outcome import with_beta_max
 from .result import Fit, Round
 from .robust import RobustLoop
 from .three_layer import fit_three_layer
@@ -65,7 +66,8 @@ def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: A
     asked = _asked(given, *how)
     with limited(asked.limit), threads_for(data.X.size):
         found = adapt(model, data, given, asked) if isinstance(given, AdaptivePatterns) else on_given(model, data, given, asked)
-    return agreed(found, model, data)
+        with wrapping_up():
+            return with_beta_max(agreed(found, model, data), model, data)
 
 
 def agreed(found: Fit, model: Model, data: Data) -> Fit:
@@ -92,7 +94,9 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     data = read(X, y, model.loss, sample_weight)
     refuse_perturbed(model, data)
     with limited(asked.limit):
-        return _polished(network, model, data, patterns, asked)
+        found = _polished(network, model, data, patterns, asked)
+        with wrapping_up():
+            return with_beta_max(found, model, data)
 
 
 def _polished(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: Asked) -> Fit:

@@ -56,6 +56,7 @@ class Fit:
         or below no neuron that was tried would lower the objective.
     program, solution : of the last improvement.  history : one `Round` each.  time : seconds.
     dual : (n,) the multiplier of the predictions that `bound` rests on, where it rests on pricing.
+    beta_max : where the network is zero because of the penalty: the strength from which on it is, estimated by a search over directions.
     start : the objective of the network that `rm.polish` was given, its weights at their cheapest scaling; None for `Model.fit`.
     """
 
@@ -73,6 +74,7 @@ class Fit:
     time: float
     dual: NDArray[np.float64] | None = None
     start: float | None = None
+    beta_max: float | None = None
 
     @property
     def rounds(self) -> int:
@@ -90,12 +92,19 @@ class Fit:
             ("objective", f"{self.objective:.8g}"),
             *bounded,
             *([] if np.isnan(self.price) else [("price", f"{self.price:.6g} times the penalty strength, the largest seen")]),
-            ("network", f"{self.network.n_neurons} neurons"),
+            ("network", f"{self.network.n_neurons} neurons{self._zero()}"),
             self.solution.program.inverse.describe()[1],
             ("rounds", f"{self.rounds}"),
             ("time", f"{self.time:.2f} s"),
         ]
         return "\n".join(f"{label:<10}  {text}" for label, text in lines)
+
+    def _zero(self) -> str:
+        return (
+            ""
+            if self.beta_max is None
+            else f": the best is zero for every penalty strength from {self.beta_max:.3g} on (estimated)"
+        )
 
     def __repr__(self) -> str:
         gap = "no bound" if self.bound_kind == "none" else f"{self.bound_kind} gap {self.gap:.2e}"
