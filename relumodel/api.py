@@ -230,7 +230,9 @@ def public(result: Any) -> Any:
     if isinstance(result, Solution):
         return dataclasses.replace(result, program=Program.of(result.program))
     if isinstance(result, Fit):
-        return dataclasses.replace(result, program=Program.of(result.program), solution=public(result.solution))
+        solution = public(result.solution)
+        one = result.program is result.solution.program
+        return dataclasses.replace(result, program=solution.program if one else Program.of(result.program), solution=solution)
     return result
 
 
