@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import relumodel as rm
+from relumodel.api import Program
 from relumodel.batches.program import BatchProgram
 from relumodel.data import read, with_bias
 from relumodel.lowering import rebuild
@@ -45,4 +46,4 @@ def whole_program(program: BatchProgram, X: np.ndarray, y: np.ndarray, sample_we
         directions = program.gates.reshape(*weights.shape, -1)
         outer = np.stack([patterns(A, *pair)[1] for pair in zip(directions, weights, strict=True)])
         arrays = {"second_weights": weights, "second_patterns": outer}
-    return rebuild(model.network, model, data, found, arrays)
+    return Program.of(rebuild(model.network, model, data, found, arrays))
