@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .certify import certify, relative_gap
+from .certify.scaling import scaled_bound
 from .conic.form import ConicForm
 from .deadline import Deadline, hearing_interrupts
 from .deadline import part as deadline_within
@@ -69,6 +70,7 @@ __all__ = [
     "relative_gap",
     "replace_file",
     "require",
+    "scaled_bound",
     "solve_parts",
 ]
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.backend import Options, Program, RawSolution, joint, many_matrices, solve_parts
+from relumodel.backend import Options, Program, RawSolution, joint, many_matrices, scaled_bound, solve_parts
 from relumodel.program.ball_loss import BallLoss
 from relumodel.program.functions import SampleLoss
 from relumodel.program.quadratic_maps import BallQuadratics, QuadraticPrediction
@@ -210,8 +210,7 @@ class Descent:
         q = function.project_dual(smooth.gradient(self.loss.map.forward(x)))
         rest = -self.loss.map.adjoint(q)
         dearest = price(self.program, rest)
-        scale = 1.0 if dearest <= self.beta else (1 - 1e-13) * self.beta / dearest
-        bound = 0.0 - float(function.conjugate(scale * q))
+        scale, bound = scaled_bound([(function, q)], dearest / self.beta)
         if bound > self.bound:
             self.bound, self.dual = bound, {"loss": scale * q, **completed(self.program, rest, scale)}
         if dearest <= self.beta * (1 + 0.1 * self.options.tol):

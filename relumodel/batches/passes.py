@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from ..certify.bound import best_scale
+from ..certify.scaling import scaled_bound
 from ..data import BatchData, with_bias
 from ..penalties import Penalty
 from ..program.arrays import Arrays, converted
@@ -54,16 +54,7 @@ class Dual:
         """A lower bound on the program's optimum: as in relumodel.certify.bound, the multipliers scaled into the domains of all
         conjugates. Those of cones stay in theirs at any scale and cost nothing."""
         gauge = penalty.function(d).dual_gauge(array_namespace(self.rest).reshape(self.rest, (-1,)))
-        limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
-        if np.isnan(gauge) or not np.isfinite(limit):
-            return -np.inf
-        if limit > 1 and not all(np.array_equal(f.project_dual(limit * q), limit * q) for f, q in self.losses):
-            limit = 1.0
-
-        def value(scale: float) -> float:
-            return 0.0 - float(sum(f.conjugate(scale * q) for f, q in self.losses))
-
-        return value(best_scale(value, limit))
+        return scaled_bound(self.losses, gauge)[1]
 
 
 def pieces(program: BatchProgram, arrays: Arrays, layer: Layer) -> Iterator[Batch]:

@@ -8,7 +8,6 @@ contain the segment to 0. The scale is chosen to make the bound largest. No word
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..program import unit_neurons
 from ..program.functions import Linear, Norm
-from ..program.program import Program, Term
+from ..program.program import Program
 from ..program.support import SupportEpigraph
+from .scaling import scaled_bound
 from .tighten import tighten
 
 Vector = NDArray[np.float64]
@@ -87,7 +87,7 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
         rest = _rest(program, q)  # afresh: the rest before may have been so large that little of its digits is left
         gauge = program.ranks.largest(penalty.dual_gauge(carrier.map.forward(rest)))
 
-    scale, value = _scaled(program, others, q, gauge)
+    scale, value = scaled_bound([(t.function, q[t.name]) for t in others], gauge, program.ranks)
     multipliers = {t.name: scale * q[t.name] for t in others}
     multipliers[carrier.name] = scale * carrier.map.forward(rest)
     return DualPoint(value, multipliers)
@@ -103,25 +103,8 @@ def _feasible_on_matrices(program: Program, duals: dict[str, Vector]) -> DualPoi
         q, rest = {name: np.zeros_like(part) for name, part in q.items()}, np.zeros_like(rest)
     price = unit_neurons.price(program, rest)
     gauge = price / beta if beta > 0 else np.inf if price > 0 else 0.0
-    scale, value = _scaled(program, others, q, gauge)
+    scale, value = scaled_bound([(t.function, q[t.name]) for t in others], gauge, program.ranks)
     return DualPoint(value, {**{name: scale * part for name, part in q.items()}, **unit_neurons.completed(program, rest, scale)})
-
-
-def _scaled(program: Program, terms: list[Term], q: dict[str, Vector], gauge: float) -> tuple[float, float]:
-    """The best scale of the multipliers q, out of those that the penalty carries, and the bound there."""
-
-    def value(scale: float) -> float:
-        return 0.0 - float(program.ranks.sum(sum(t.function.conjugate(scale * q[t.name]) for t in terms)))
-
-    # a hair below 1 / gauge, so that rounding in the gauge cannot make the point infeasible
-    limit = (1 - 1e-13) / gauge if gauge > 0 else 1.0
-    if limit > 1 and not program.ranks.all(_in_domains(terms, q, limit)):
-        limit = 1.0
-    # the domains of all that is built in hold 0; where that of another term does not, its multiplier cannot be scaled
-    if any(_projected(t, np.zeros_like(q[t.name])).any() for t in program.added):
-        return (1.0, value(1.0)) if limit >= 1 else (0.0, -np.inf)
-    scale = best_scale(value, limit)
-    return scale, value(scale)
 
 
 def _projected(term: Term, q: Vector) -> Vector:
@@ -145,21 +128,3 @@ def _rest(program: Program, q: dict[str, Vector]) -> Vector:
             q[term.name] = term.function.absorb(old, on_sizes)
             rest = rest + old - q[term.name]
     return rest
-
-
-def _in_domains(terms: list[Term], q: dict[str, Vector], scale: float) -> bool:
-    return all(np.array_equal(t.function.project_dual(scale * q[t.name]), scale * q[t.name]) for t in terms)
-
-
-def best_scale(value: Callable[[float], float], limit: float) -> float:
-    """The scale in [0, limit] with the largest value (concave); the ends are tried exactly."""
-    from scipy.optimize import minimize_scalar  # here, because it costs as much to import as all the rest
-
-    if limit <= 0:
-        return 0.0
-    if value(limit) > value(
-        (1 - 1e-6) * limit
-    ):  # concave and still rising at the end, which is most of the time; a value may be dear
-        return limit
-    inner = minimize_scalar(lambda s: -value(s), bounds=(0.0, limit), method="bounded", options={"xatol": 1e-10 * limit})
-    return max([float(inner.x), limit, 0.0], key=value)

@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 
 from ..program.class_loss import ClassSampleLoss
 from ..program.functions import SampleLoss
-from .bound import best_scale
+from .scaling import scaled_bound
 
 
 def global_bound(loss: SampleLoss | ClassSampleLoss, q: NDArray[np.float64], price: float, beta: float) -> float:
     """The largest bound that multiples of q prove. q : (n,), in the domain (`project_dual`).  price : the largest |q' sigma(X b)| over |b| <= 1, or above."""
-    limit = 1.0 if price <= beta else (1 - 1e-13) * beta / price
-
-    def value(scale: float) -> float:
-        return 0.0 - float(loss.conjugate(scale * q))
-
-    return value(best_scale(value, limit))
+    gauge = price / beta if beta > 0 else np.inf if price > 0 else 0.0
+    return scaled_bound([(loss, q)], gauge)[1]
