@@ -49,6 +49,11 @@ class Envelope:
     def reads(self) -> str:
         return self.loss.reads
 
+    @property
+    def even(self) -> bool:
+        """As the loss is: that of |p - s| is even."""
+        return self.loss.even
+
     def value(self, s: Vector) -> Vector:
         p = self.loss.prox(s, self.mu)
         return self.loss.value(p) + (s - p) ** 2 / (2 * self.mu)

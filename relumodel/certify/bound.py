@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..program import unit_neurons
 from ..program.functions import Linear, Norm
-from ..program.program import Program
+from ..program.program import Program, Term
 from ..program.support import SupportEpigraph
 from .scaling import scaled_bound
 from .tighten import tighten
