@@ -16,6 +16,8 @@ from .adaptive import polish as from_network
 from .adaptive.result import Fit
 from .batches import program as bare_batches
 from .conic import sidecar
+from .conic.size import instead
+from .memory import FEWER, explained
 from .patterns.adaptive import AdaptivePatterns
 from .program import program as bare
 from .program.ranks import ALONE
@@ -44,11 +46,13 @@ class Program(bare.Program):
         return tuple(self.of(part) for part in super().parts)
 
     def conic(self) -> ConicForm:
-        """The same program in standard conic form, for solvers and files."""
+        """The same program in standard conic form, for solvers and files. Raises `MemoryLimitError`, before it starts, when that takes more
+        memory than there is."""
         from .conic.assemble import assemble
 
         self.refuse_ranks("The conic form")
-        return assemble(self).form
+        with explained("assembling the conic form", instead(self)):
+            return assemble(self).form
 
     def write(self, path: str | Path, cones: str = "qcmatrix", verbose: bool = False) -> Path:
         """Write the program for another solver: .cbf (version 3, every program) or .mps (linear and quadratic programs and
@@ -57,12 +61,13 @@ class Program(bare.Program):
         cones : how second-order cones stand in an .mps file: "qcmatrix", or "csection" for MOSEK and Xpress.
         verbose : show progress.
         Both files are atomic: a write that breaks off leaves the old ones. Raises `FileError` when the path cannot be written,
-        `InputError` for another suffix and for cones that MPS cannot hold.
+        `InputError` for another suffix and for cones that MPS cannot hold, `MemoryLimitError` where the conic form does not fit memory.
         """
         from .conic.export import write_program
 
         self.refuse_ranks("A file of the program")
-        return write_program(self, path, cones, verbose)
+        with explained("writing the program", instead(self)):
+            return write_program(self, path, cones, verbose)
 
     def read_solution(self, path: str | Path, tol: float = 1e-6, prove: bool = True, time_limit: float | None = None) -> Solution:
         """A solution that another solver found for a file of this program, with objective, violation and bound computed here.
@@ -100,10 +105,12 @@ class Program(bare.Program):
         callback : called with a `Progress` where the backend allows it; returning True stops.
         warm_start : a `Solution` or point of this program; the result is never worse than it.
         options : passed to the backend, which refuses names it does not know.
+        Raises `MemoryLimitError`, before it starts, when a backend takes more memory than there is; "auto" asks those that fit.
         """
         from .solve import solve
 
-        return public(solve(self, backend, tol, time_limit, verbose, callback, warm_start, **options))
+        with explained("solving", FEWER):
+            return public(solve(self, backend, tol, time_limit, verbose, callback, warm_start, **options))
 
 
 class BatchProgram(bare_batches.BatchProgram):
@@ -161,16 +168,17 @@ class Model(declared.Model):
             weighted sum. Samples of weight 0 are left out: the program has no rows for them.
         group : a torch.distributed process group, e.g. `dist.group.WORLD`, where every process of it runs this on rows of its own: X, y and
             sample_weight are the rows here, the program is about all, and its methods are called on all ranks (docs/many_machines.md).
-        Raises `InputError` / `InputTypeError` before any work when something is off.
+        Raises `InputError` / `InputTypeError` before any work when something is off, `MemoryLimitError` when it does not fit memory.
         Source: Pilanci & Ergen 2020; Bai et al. 2022/2023, eq. 2.2.
         """
         from .data import read
         from .lowering import lower
         from .lowering.shards import lower_shards
 
-        if group is not ALONE:
-            return public(lower_shards(self, X, y, patterns, sample_weight, group))
-        return public(lower(self.network, self, read(X, y, self.loss, sample_weight), patterns))
+        with explained("compiling", FEWER):
+            if group is not ALONE:
+                return public(lower_shards(self, X, y, patterns, sample_weight, group))
+            return public(lower(self.network, self, read(X, y, self.loss, sample_weight), patterns))
 
     def compile_batches(self, data: Any, patterns: Any = None, batch_size: int = 1024) -> BatchProgram:
         """The convex program of this model on data beyond memory, read a batch at a time and never whole.
@@ -216,7 +224,8 @@ class Model(declared.Model):
         from .adaptive.outcome import warn_of
 
         patterns = AdaptivePatterns() if patterns is None else patterns
-        found = fit(self, X, y, sample_weight, patterns, backend, tol, time_limit, verbose, callback, options)
+        with explained("training", FEWER):
+            found = fit(self, X, y, sample_weight, patterns, backend, tol, time_limit, verbose, callback, options)
         warn_of(found, self, patterns, stacklevel=2)
         return public(found)
 

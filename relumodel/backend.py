@@ -14,6 +14,8 @@ and optionally
     unavailable() -> str | None     why it cannot run here (a missing package), None when it can
     declines(problem) -> str | None why it cannot take this Program although it has the cones, None when it can
     reluctant(problem, tol) -> bool whether another backend is likely to be faster on this Program: "auto" then asks it last
+    bytes_needed(problem) -> float  about the memory it takes for this Program at its peak, at least; where there is less it is refused, and
+                                    "auto" does not ask it. Without this what assembling the conic form takes counts, for a Program nothing
     options                         a dictionary of the extra options it knows, name -> what it does
     shards                          True when it takes programs whose rows are on several processes (`Program.ranks`)
     keeps_time_limit                False when it cannot be stopped by the clock; it then refuses a time limit before solving
@@ -33,9 +35,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from . import memory
 from .certify import certify, relative_gap
 from .certify.scaling import scaled_bound
 from .conic.form import ConicForm
+from .conic.size import form_bytes, matrix_bytes, semidefinite_bytes
 from .deadline import Deadline, hearing_interrupts
 from .deadline import part as deadline_within
 from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RankError, RelumodelError
@@ -64,6 +68,7 @@ __all__ = [
     "find",
     "joint",
     "many_matrices",
+    "matrix_bytes",
     "package_missing",
     "refuse_time_limit",
     "register",
@@ -71,6 +76,7 @@ __all__ = [
     "replace_file",
     "require",
     "scaled_bound",
+    "semidefinite_bytes",
     "solve_parts",
 ]
 
@@ -335,6 +341,23 @@ def declined(backend: Backend, program: Program) -> str | None:
     return None if probe is None else probe(program)
 
 
+def bytes_needed(backend: Backend, program: Program) -> float:
+    """About the memory that a backend takes for a program, at least."""
+    probe = getattr(backend, "bytes_needed", None)
+    if probe is not None:
+        return float(probe(program))
+    return form_bytes(program) if backend.accepts is ConicForm else 0.0
+
+
+def too_large(backend: Backend, program: Program) -> str | None:
+    """What a backend needs and what there is, where that is less, on any rank; None where it fits."""
+    needed, room = bytes_needed(backend, program), memory.available()
+    if not program.ranks.any(needed > room.bytes):
+        return None
+    where = "" if program.ranks.size == 1 else ", here or on another rank"
+    return f"at least {memory.shown(needed)} of memory{where}, {memory.left(room)}"
+
+
 def many_matrices(program: Program) -> bool:
     """Whether the robust program of a polynomial network has more, or larger, matrices than an interior point handles in a minute."""
     loss = program.term("loss").function
@@ -350,10 +373,12 @@ def reluctant(backend: Backend, program: Program, tol: float) -> bool:
 
 
 def able(program: Program) -> list[str]:
-    """The names of the installed backends that can take a program."""
+    """The names of the installed backends that can take a program, with the memory there is."""
     out = []
     for info in backends():
-        if info.available and not lacking(find(info.name), program.kinds) and declined(find(info.name), program) is None:
+        if not info.available or lacking(find(info.name), program.kinds) or declined(find(info.name), program) is not None:
+            continue
+        if too_large(find(info.name), program) is None:
             out.append(info.name)
     return out
 

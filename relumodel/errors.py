@@ -30,6 +30,10 @@ class MissingPackageError(BackendError, ImportError):
     """An optional package is not installed; the message gives the command that installs it."""
 
 
+class MemoryLimitError(RelumodelError, MemoryError):
+    """What was asked for takes more memory than this process may have; the message gives both numbers and what takes less."""
+
+
 class FileError(RelumodelError, OSError):
     """A file cannot be read or written."""
 

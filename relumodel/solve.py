@@ -22,8 +22,9 @@ from .conic.quadratic import quadratic_to_cone
 from .data import read
 from .deadline import Deadline, limited, wrapping_up
 from .declared import number
-from .errors import BackendError, InputError, InputTypeError, RelumodelError
+from .errors import BackendError, InputError, InputTypeError, MemoryLimitError, RelumodelError
 from .lowering import lower
+from .memory import FEWER
 from .model import Model
 from .program.program import Program
 from .progress import Progress, progress_line
@@ -82,7 +83,7 @@ def _solve(
         ranks.agree(_described(program, backend, tol, limit, best, options))
         verbose = verbose and ranks.rank == 0
     log = verbose == "solver"
-    solvers = choose(program, backend, tol)
+    solvers, large = choose(program, backend, tol)
     registry.check_extra(solvers[0], options)
     attempts: list[Solution] = []
     # options are one backend's own; a second one would not end where an interior point has too many matrices
@@ -101,6 +102,8 @@ def _solve(
             break
         best = attempts[-1].point
     out = _joined(attempts, tol)
+    if large:
+        out = dataclasses.replace(out, message=f"{out.message}; not asked, for their memory: {'; '.join(large)}")
     if verbose:
         print(out)
     return out
@@ -242,8 +245,9 @@ def _joined(attempts: list[Solution], tol: float) -> Solution:
     )
 
 
-def choose(program: Program, backend: Any, tol: float) -> list[Backend]:
-    """The backend that was asked for, able to take the program, or an error; for "auto" all that are, the first choice first."""
+def choose(program: Program, backend: Any, tol: float) -> tuple[list[Backend], list[str]]:
+    """The backend that was asked for, able to take the program, or an error; for "auto" all that are, the first choice first. Then those
+    that "auto" leaves out because they do not fit memory, each with the figures."""
     kinds = program.kinds
     if backend != "auto":
         found = registry.find(backend) if isinstance(backend, str) else backend
@@ -253,18 +257,27 @@ def choose(program: Program, backend: Any, tol: float) -> list[Backend]:
         if reason is not None:
             others = ", ".join(registry.able(program)) or "none installed"
             raise BackendError(f"Backend {found.name!r} cannot take this program: {reason}. Backends that can: {others}.")
-        return [found]
-    out, names = [], registry.names()  # once: it reads the entry points of everything installed
-    for name in [n for n in (*AUTO, *names) if n in names]:
+        if (why := registry.too_large(found, program)) is not None:
+            others = ", ".join(registry.able(program)) or "none installed"
+            raise MemoryLimitError(f"Backend {found.name!r} would take {why}. Backends that fit: {others}. {FEWER}")
+        return [found], []
+    out, large, names = [], [], registry.names()  # once: it reads the entry points of everything installed
+    for name in dict.fromkeys(n for n in (*AUTO, *names) if n in names):
         try:
             candidate = registry.find(name)
         except RelumodelError:  # a broken plug-in: rm.backends() says why
             continue
         able = registry.unavailable(candidate) is None and not registry.lacking(candidate, kinds)
-        if able and registry.declined(candidate, program) is None:
+        if not able or registry.declined(candidate, program) is not None:
+            continue
+        if (why := registry.too_large(candidate, program)) is None:
             out.append(candidate)
+        else:
+            large.append(f"{name} would take {why}")
     if out:
-        return sorted(out, key=lambda candidate: registry.reluctant(candidate, program, tol))
+        return sorted(out, key=lambda candidate: registry.reluctant(candidate, program, tol)), large
+    if large:
+        raise MemoryLimitError(f"No installed backend fits this program into memory: {'; '.join(large)}. {FEWER}")
     raise BackendError(f"No installed backend takes {', '.join(sorted(kinds))}; see rm.backends() for what is missing.")
 
 

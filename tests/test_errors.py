@@ -16,6 +16,7 @@ FAMILY = {
     rm.MissingPackageError: ImportError,
     rm.ProofError: ArithmeticError,
     rm.RankError: RuntimeError,
+    rm.MemoryLimitError: MemoryError,
     rm.FileError: OSError,
 }
 

@@ -443,7 +443,7 @@ def test_a_backend_that_declines_is_named_with_those_that_do_not():
 def test_auto_asks_a_reluctant_backend_last(monkeypatch):
     monkeypatch.setattr("relumodel.solve.AUTO", ("weak", "clarabel"))
     monkeypatch.setattr("relumodel.backend._registered", {"weak": Reluctant()})
-    assert choose(compiled(), "auto", 1e-1)[0].name == "weak"
-    names = [solver.name for solver in choose(compiled(), "auto", 1e-6)]
+    assert choose(compiled(), "auto", 1e-1)[0][0].name == "weak"
+    names = [solver.name for solver in choose(compiled(), "auto", 1e-6)[0]]
     assert names.index("clarabel") < names.index("weak")
     assert compiled().solve().message == compiled().solve(backend="clarabel").message

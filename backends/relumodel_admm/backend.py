@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
+from relumodel import memory
 from relumodel.backend import BackendError, Options, Program, RawSolution, solve_parts
 from relumodel.deadline import speed
 from relumodel.program.arrays import Arrays
@@ -57,17 +57,17 @@ class AdmmBackend:
     }
 
     def declines(self, problem: Program) -> str | None:
-        """Why it cannot take a program: a term it does not know, or more memory than there is."""
+        """Why it cannot take a program: a term it does not know."""
         if problem.added:
             return f"it takes two-layer programs as they are compiled, and does not know the term {problem.added[0].name!r}"
         unknown = unknown_map(problem.parts[0])
         if unknown is not None:
             return f"it takes two-layer programs, and does not know {unknown}"
-        needed, available = bytes_needed(problem.parts[0]), _memory()
-        if problem.ranks.any(needed > 0.7 * available):
-            where = "" if problem.ranks.size == 1 else ", or on another rank as much"
-            return f"it would need about {needed / 2**30:.0f} GiB of the machine's {available / 2**30:.0f}{where}"
         return None
+
+    def bytes_needed(self, problem: Program) -> float:
+        """What ADMM holds, which takes over where the matrices of the interior point do not fit."""
+        return bytes_needed(problem.parts[0])
 
     def reluctant(self, problem: Program, tol: float) -> bool:
         """Whether another backend that can take the program is likely to be faster."""
@@ -82,10 +82,6 @@ class AdmmBackend:
         method, why = _method(problem, options)
         answer = splitting(problem, options, Arrays(precision(options))) if method == "admm" else _interior(problem, options)
         return replace(answer, message=answer.message + why)
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _method(problem: Program, options: Options) -> tuple[str, str]:
@@ -116,8 +112,9 @@ def _obstacle(problem: Program) -> str | None:
     n, N = problem.term("loss").map.shape
     # the coupling matrix in both precisions and its factor, and a few copies of what is per block and sample
     needed = 20 * min(n, N) ** 2 + 8 * 8 * problem.n_constraints
-    if needed > 0.7 * _memory():
-        return f"it would need about {needed / 2**30:.0f} GiB of the machine's {_memory() / 2**30:.0f}"
+    room = memory.available()
+    if needed > 0.7 * room.bytes:  # temporaries come on top
+        return f"it would need about {memory.shown(needed)} of memory, {memory.left(room)}"
     P, d = problem.term("loss").map.mask.shape[0], problem.term("loss").map.X.shape[1]  # type: ignore[attr-defined]
     work = 2.0 * min(n, P * d) * n * P * d
     if work > HEAVY:

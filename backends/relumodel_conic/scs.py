@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relumodel.backend import ConicForm, Options, RawSolution, package_missing
+from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing
 from relumodel.program.symmetric import order_of
 
 SOLVED, FAILED, STOPPED_BY_SIGNAL = 1, -4, -5
@@ -54,6 +54,10 @@ class ScsBackend:
 
     def unavailable(self) -> str | None:
         return package_missing("scs", "scs")
+
+    def bytes_needed(self, problem: Program) -> float:
+        """The form, SCS's copies and the factor: 6 to 7 times the matrix measured."""
+        return 6 * matrix_bytes(problem)
 
     def solve(self, problem: ConicForm, options: Options) -> RawSolution:
         import scs

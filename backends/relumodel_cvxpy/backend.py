@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from relumodel.backend import BackendError, InputError, Options, Program, RawSolution, RelumodelError, package_missing
+from relumodel.backend import (
+    BackendError,
+    InputError,
+    Options,
+    Program,
+    RawSolution,
+    RelumodelError,
+    matrix_bytes,
+    package_missing,
+    semidefinite_bytes,
+)
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -74,6 +84,10 @@ class CvxpyBackend:
 
     def unavailable(self) -> str | None:
         return package_missing("cvxpy", "cvxpy")
+
+    def bytes_needed(self, problem: Program) -> float:
+        """What Clarabel takes on the matrices that CVXPY makes, which are at least ours."""
+        return 7 * matrix_bytes(problem) + 2 * semidefinite_bytes(problem)
 
     def solve(self, problem: Program, options: Options) -> RawSolution:
         from .cache import Cache

@@ -35,6 +35,10 @@ class TorchBackend:
     def declines(self, problem: Program) -> str | None:
         return AdmmBackend().declines(problem)
 
+    def bytes_needed(self, problem: Program) -> float:
+        """What the iteration holds; nothing is known of the device before `solve`, which compares with a CUDA device itself."""
+        return bytes_needed(problem.parts[0], 4)
+
     def reluctant(self, problem: Program, tol: float) -> bool:
         """Always: "auto" cannot know that a device is free, and on the CPU "admm" has an interior point as well."""
         return True

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..deadline import current, speed
+from ..patterns.chunks import LARGE, chunks
 from ..patterns.scaling import unit_rows
 from .training import Training
 
@@ -106,8 +107,11 @@ def prices(training: Training, blocks: Matrix, q: Matrix) -> Matrix:
 
 def dearest(training: Training, blocks: Matrix, q: Matrix) -> tuple[Matrix, NDArray[np.intp]]:
     """The prices of blocks, (m,), and the outputs in which they are those, (m,)."""
-    T = blocks @ training.X.T
-    values = np.where(T >= 0, T, training.slope * T) @ by_output(training, q).T
+    by = by_output(training, q).T
+    values = np.empty((len(blocks), by.shape[1]))
+    for part in chunks(len(blocks), len(training.X), LARGE):
+        T = blocks[part] @ training.X.T
+        values[part] = np.where(T >= 0, T, training.slope * T) @ by
     output = np.abs(values).argmax(axis=1)
     return values[np.arange(len(values)), output], output
 
@@ -131,6 +135,11 @@ class _Rounded:
 
     def look(self, z: Matrix, side: Matrix, width: float) -> tuple[Matrix, Matrix]:
         """The values (m,), and the directions of ascent along the sphere, of the length of z."""
+        parts = [self._look(z[part], side[part], width) for part in chunks(len(z), len(self.X), LARGE)]
+        return np.concatenate([value for value, _ in parts]), np.vstack([ahead for _, ahead in parts])
+
+    def _look(self, z: Matrix, side: Matrix, width: float) -> tuple[Matrix, Matrix]:
+        """The same at once."""
         slope, penalty = self.training.slope, self.training.penalty
         T = penalty.fold(z) @ self.X.T
         active = T * (0.5 / width)

@@ -12,9 +12,11 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from ..memory import require
 from ..program.program import Program, Term
 from ..program.rows import CONE_KINDS, NONNEGATIVE, ZERO, ConicRows, Rows
 from .form import Cone, ConicForm
+from .size import form_bytes, instead
 
 Vector = NDArray[np.float64]
 
@@ -52,7 +54,9 @@ class Assembled:
 
 
 def assemble(program: Program) -> Assembled:
-    """The standard conic form of a program. Peak memory is about twice that of the resulting matrix."""
+    """The standard conic form of a program. Peak memory is about twice that of the resulting matrix; `MemoryLimitError` where there is
+    less."""
+    require(form_bytes(program), "The conic form of this program", instead(program))
     faces = [(term, term.rows()) for term in program.terms]
     starts = np.cumsum([program.n_variables, *(len(rows.cost) for _, rows in faces)])
     n_total = int(starts[-1])

@@ -9,12 +9,14 @@ from typing import IO, Any
 
 from ..errors import InputError
 from ..files import as_path, replace_file
+from ..memory import require
 from ..program.program import Program
 from ..progress import progress_bar
 from .assemble import assemble
 from .cbf import write_cbf
 from .mps import refuse_cones, write_mps
 from .sidecar import program_name, save_program
+from .size import form_bytes, instead
 
 CONES = ("qcmatrix", "csection")
 
@@ -27,6 +29,7 @@ def write_program(program: Program, path: str | Path, cones: str, verbose: bool)
         raise InputError(f"cones must be 'qcmatrix' or 'csection'; got {cones!r}.")
     if kind == ".mps":
         refuse_cones(program.kinds)
+    require(form_bytes(program), f"The conic form that {path.name} holds", instead(program))
 
     def write(file: IO[bytes]) -> None:
         form = assemble(program).form

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..data import Data, with_bias
 from ..errors import InputError, InputTypeError
+from ..memory import FEWER, require
 from ..networks import Activation, DeclaredNetwork, TwoLayer
 from ..patterns.given import GivenPatterns
 from ..patterns.pattern_set import PatternSet, PatternStrategy
@@ -57,7 +58,10 @@ def two_layer_program(model: Model, data: Data, found: PatternSet, shares: Matri
     assert isinstance(network, TwoLayer)
     X = with_bias(data.X, network.bias)
     ball = ball_of(model, data, network.bias)
-    if ball is not None and model.robust == "crossing":
+    crossing = ball is not None and model.robust == "crossing"
+    # patterns, masks and sides in bytes; the slopes of a crossing program in float64, one a copy and sign
+    require(found.D.size * (32 if crossing else 3), f"A program on {found.count:,} patterns of {len(X):,} samples", FEWER)
+    if ball is not None and crossing:
         if shares is None:
             shares = np.broadcast_to(found.D.T.astype(float), (2, 2, found.count, len(X)))
         return crossing_program(model, X, data, found, ball, shares)

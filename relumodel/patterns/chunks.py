@@ -5,7 +5,11 @@ from __future__ import annotations
 ENTRIES = 1 << 20
 
 
-def chunks(rows: int, width: int) -> list[slice]:
+#: The same for products with all of the data, in hundreds of megabytes: with fewer rows at a time they would not be matrix products.
+LARGE = 1 << 25
+
+
+def chunks(rows: int, width: int, entries: int = ENTRIES) -> list[slice]:
     """Consecutive slices of range(rows), at least one, each of them making a matrix of `width` columns small enough."""
-    step = max(1, ENTRIES // max(1, width))
+    step = max(1, entries // max(1, width))
     return [slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..declared import whole
 from ..errors import InputError
+from ..memory import require
 from ..perturbations import Ball
 from .all_sub_networks import all_sub_networks
 from .arrangement import Arrangement, arrangement, readable
@@ -17,6 +18,9 @@ from .packing import distinct, pack
 from .pattern_set import PatternSet, PatternStrategy
 from .sub_networks import SubNetworks
 from .witness import find_witnesses, is_strict
+
+SOME = "Take some of them with rm.SamplePatterns(count), or use fewer samples."
+"""What to do where all of them do not fit memory."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def enumerated(X: NDArray[np.float64], reduced: Arrangement) -> PatternSet:
         D, witnesses = np.ones((len(X), 1), dtype=bool), np.eye(1, X.shape[1])
     else:
         points = interior_points(reduced.normals, np.full(reduced.hyperplanes, reduced.blur))
+        require(len(points) * (len(X) + 2 * reduced.hyperplanes), f"All {len(points):,} patterns of {len(X):,} samples", SOME)
         D, witnesses = reduced.on_samples(signs_at(points, reduced.normals)), reduced.lifted(points)
         D, witnesses = _with_interior(X, D, witnesses, reduced)
     order = distinct(pack(D.T)).first

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..declared import whole
 from ..errors import InputError
+from ..memory import FEWER, require
 from ..perturbations import Ball
 from ..program.ranks import ALONE, Alone
 from .arrangement import Arrangement, arrangement, cell_bound, readable
@@ -46,6 +47,7 @@ class SamplePatterns(PatternStrategy):
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """`count` patterns of X (n, d), each with a strict witness; complete only when proved to be all."""
         self._refuse_above(cell_bound(len(X), min(X.shape)))
+        self._must_fit(X)
         draws = _Draws(X, self.seed)
         reduced = self._draw(draws)
         if draws.found > self.count:
@@ -65,6 +67,8 @@ class SamplePatterns(PatternStrategy):
     def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
         """The directions are drawn alike on every rank; only which of them are new and strict is asked of all. Few patterns are not
         listed where drawing brings nothing new: that takes all rows."""
+        with ranks.together():
+            self._must_fit(X)
         draws = _Draws(X, self.seed, ranks)
         self._draw(draws)
         if draws.found < self.count:
@@ -117,6 +121,11 @@ class SamplePatterns(PatternStrategy):
         origin = f"{self.count:,} sampled (seed {self.seed})"
         origin += f", {listed:,} of them from a list of all" if listed else ""
         return PatternSet(D, draws.witnesses[: self.count], complete=complete, origin=origin)
+
+    def _must_fit(self, X: NDArray[np.float64]) -> None:
+        """An error where the patterns, as booleans and packed, and their directions take more memory than there is."""
+        n, d = X.shape
+        require(self.count * (n + n / 8 + 8 * d), f"{self.count:,} patterns of {n:,} samples", FEWER)
 
     def _refuse_above(self, bound: int) -> None:
         if self.count > bound:

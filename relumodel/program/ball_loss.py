@@ -139,6 +139,10 @@ class BallLoss(Function):
                 scale = np.where(sign * values > 0, room / trace, scale)
         return on_S if (scale == 1).all() else svec(carried + (vectors * (scale * values)) @ vectors.T)
 
+    def few_rows(self, m: int) -> ConicRows:
+        p = min(self.p, 1)
+        return BallLoss(self.clean.first(1), self.samples[:1] * 0, self.signs[:1], p).rows(packed_size(p) + p + 1)
+
     def rows(self, m: int) -> ConicRows:
         """Auxiliaries: the argument of phi, those of the loss, lam; the loss's rows on its argument, lam >= 0, and one matrix of
         order p + 1 for every quadratic."""

@@ -86,5 +86,8 @@ class ClassSampleLoss(Function):
         inside = self.weights * self.loss.clip(self._columns(q) / self.weights, self.own)
         return array_namespace(q).reshape(inside, (-1,))
 
+    def few_rows(self, m: int) -> ConicRows:
+        return self.loss.rows(self.weights[:1], self.own[:, :1])
+
     def rows(self, m: int) -> ConicRows:
         return self.loss.rows(self.weights, self.own)

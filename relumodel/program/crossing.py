@@ -197,6 +197,13 @@ class CrossingLoss(Function):
         t = monotone_root(slack, positive(start))
         return rate(parts[0], 1.0, t), rate(parts[1], -1.0, t)
 
+    def few_rows(self, m: int) -> ConicRows:
+        samples = (np.arange(1), np.arange(1) + self._margin)
+        if len(self.clean.weights) <= samples[1][0]:
+            return self.rows(m)
+        few = CrossingLoss(self.clean.first(1 + self._margin), self.ball, samples, 1, self.slope)
+        return few.rows(2 * (2 + len(self.ball.radii)))
+
     def rows(self, m: int) -> ConicRows:
         """Auxiliaries: s (argument of phi), those of phi, then per sign  e (m, P) >= (R)_+  and those of  h(q_k) <= p_k."""
         n = len(self.clean.weights)

@@ -53,6 +53,11 @@ class CrossingMap:
             out.append((self.X[k], slopes[0], -slopes[1], rows))
         return out
 
+    @property
+    def nonzeros(self) -> int:
+        """Of rows z, Q and R, half of the slopes being 0."""
+        return 3 * self.shares.shape[2] * self.X.shape[1] * sum(len(k) for k in self.samples)
+
     def forward(self, x: Any) -> Any:
         xp = array_namespace(x)
         P, _, d = self.sizes

@@ -9,7 +9,7 @@ rows(m)              the epigraph in conic form
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,6 +52,10 @@ class Function:
     def rows(self, m: int) -> ConicRows:
         """The epigraph on R^m in conic form."""
         raise NotImplementedError
+
+    def few_rows(self, m: int) -> ConicRows:
+        """`rows` on as few entries as have all its kinds of cones: what is asked of a program before there is memory for all."""
+        return self.rows(m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +131,13 @@ class SampleLoss(Function):
     def project_dual(self, q: Any) -> Any:
         return self.sigma * self.weights * self.loss.clip(self.sigma * q / self.weights)
 
+    def few_rows(self, m: int) -> ConicRows:
+        return self.first(1).rows(1)
+
+    def first(self, count: int) -> SampleLoss:
+        """The loss of the first `count` samples alone."""
+        return replace(self, sigma=self.sigma[:count], tau=self.tau[:count], weights=self.weights[:count], sample_weights=None)
+
     def rows(self, m: int) -> ConicRows:
         inner = self.loss.rows(self.weights)
         return ConicRows(inner.cost, inner.quadratic, tuple(self._on_prediction(piece) for piece in inner.pieces))
@@ -184,6 +195,9 @@ class GroupNorm(Norm):
         scale = xp.where(norms > self.beta, self.beta / xp.where(norms > 0, norms, 1.0 + 0 * norms), 1.0 + 0 * norms)
         return xp.reshape(xp.reshape(q, (-1, self.size)) * scale[:, None], (-1,))
 
+    def few_rows(self, m: int) -> ConicRows:
+        return self.rows(self.size)
+
     def rows(self, m: int) -> ConicRows:
         """One cone (t_b, u_b) a block."""
         blocks, size = m // self.size, self.size
@@ -212,6 +226,9 @@ class L1Norm(Norm):
     def project_dual(self, q: Any) -> Any:
         return array_namespace(q).clip(q, -self.beta, self.beta)
 
+    def few_rows(self, m: int) -> ConicRows:
+        return self.rows(1)
+
     def rows(self, m: int) -> ConicRows:
         below = -diagonal(np.ones(m))
         pieces = (Rows(NONNEGATIVE, [m], 1.0, below, np.zeros(m)), Rows(NONNEGATIVE, [m], -1.0, below, np.zeros(m)))
@@ -235,6 +252,9 @@ class Linear(Function):
 
     def project_dual(self, q: Any) -> Any:
         return 0 * q + self.beta
+
+    def few_rows(self, m: int) -> ConicRows:
+        return self.rows(1)
 
     def rows(self, m: int) -> ConicRows:
         """z = t at cost beta t."""
@@ -263,6 +283,9 @@ class Vanishing(Function):
     def project_dual(self, q: Any) -> Any:
         return q
 
+    def few_rows(self, m: int) -> ConicRows:
+        return self.rows(1)
+
     def rows(self, m: int) -> ConicRows:
         return ConicRows(np.zeros(0), np.zeros(0), (Rows(ZERO, [m], -1.0, empty(m, 0), np.zeros(m)),))
 
@@ -287,6 +310,9 @@ class Nonnegative(Function):
 
     def project_dual(self, q: Any) -> Any:
         return -positive(-q)
+
+    def few_rows(self, m: int) -> ConicRows:
+        return self.rows(1)
 
     def rows(self, m: int) -> ConicRows:
         return ConicRows(np.zeros(0), np.zeros(0), (Rows(NONNEGATIVE, [m], -1.0, empty(m, 0), np.zeros(m)),))

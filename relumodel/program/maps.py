@@ -23,6 +23,8 @@ class LinearMap(Protocol):
         """(m, N)."""
         ...
 
+    # optionally `nonzeros`, about how many entries `matrix` has: what is known before there is memory for it
+
     def forward(self, x: Any) -> Any:
         """K x, shape (m,)."""
         ...
@@ -46,6 +48,10 @@ class Identity:
     def shape(self) -> tuple[int, int]:
         return self.size, self.size
 
+    @property
+    def nonzeros(self) -> int:
+        return self.size
+
     def forward(self, x: Any) -> Any:
         return x
 
@@ -67,6 +73,10 @@ class Leading:
     def shape(self) -> tuple[int, int]:
         return self.size, self.total
 
+    @property
+    def nonzeros(self) -> int:
+        return self.size
+
     def forward(self, x: Any) -> Any:
         return x[: self.size]
 
@@ -87,6 +97,10 @@ class Dense:
     @property
     def shape(self) -> tuple[int, int]:
         return self.F.shape[0], self.F.shape[1]
+
+    @property
+    def nonzeros(self) -> int:
+        return self.F.size
 
     def forward(self, x: Any) -> Any:
         return self.F @ x
@@ -124,6 +138,10 @@ class MaskedProduct:
         C, P, d = self.blocks
         n = self.X.shape[0]
         return (n if self.summed else C * P * n), C * P * d
+
+    @property
+    def nonzeros(self) -> int:
+        return len(self.signs) * self.X.shape[1] * (np.count_nonzero(self.mask) if self.summed else self.mask.size)
 
     def forward(self, x: Any) -> Any:
         xp = array_namespace(x)
@@ -195,6 +213,10 @@ class SegmentSums:
     def shape(self) -> tuple[int, int]:
         return len(self.rows), self.inner.shape[1]
 
+    @property
+    def nonzeros(self) -> int:
+        return len(self.rows) * self.size * self.inner.X.shape[1]
+
     def forward(self, x: Any) -> Any:
         xp = array_namespace(x)
         parts = xp.reshape(self.inner.forward(x), (-1, self.size, self.inner.X.shape[0]))
@@ -231,6 +253,10 @@ class Repeated:
     def shape(self) -> tuple[int, int]:
         m, N = self.one.shape
         return self.times * m, self.times * N
+
+    @property
+    def nonzeros(self) -> int:
+        return self.times * int(getattr(self.one, "nonzeros", self.one.shape[0]))
 
     def forward(self, x: Any) -> Any:
         return self._each(self.one.forward, x)

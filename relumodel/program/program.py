@@ -85,10 +85,11 @@ class Term:
             size = float((abs(self.map.matrix()) @ np.abs(x)).max(initial=0.0))
         return amount / size if size > 0 else float("inf")
 
-    def rows(self) -> ConicRows:
-        """The conic rows of the function, or an error that names the term."""
+    def rows(self, few: bool = False) -> ConicRows:
+        """The conic rows of the function, or an error that names the term. few : on as few entries as have all its kinds of cones."""
+        m = self.map.shape[0]
         try:
-            return self.function.rows(self.map.shape[0])
+            return self.function.few_rows(m) if few else self.function.rows(m)
         except NotImplementedError as error:
             raise InputError(
                 f"The term {self.name!r} has no conic form: {type(self.function).__name__} does not define rows(m), the epigraph as conic rows."
@@ -180,7 +181,7 @@ class Program:
     @property
     def kinds(self) -> frozenset[str]:
         """The cones a backend must take, and "quadratic" when the objective is."""
-        faces = [t.rows() for t in self.terms]
+        faces = [t.rows(few=True) for t in self.terms]
         cones = {piece.kind for rows in faces for piece in rows.pieces}
         return frozenset(cones | {"quadratic"} if any(rows.quadratic.any() for rows in faces) else cones)
 

@@ -42,6 +42,10 @@ class EachMatrix:
     def shape(self) -> tuple[int, int]:
         return 2, 2 * len(self.row)
 
+    @property
+    def nonzeros(self) -> int:
+        return 2 * len(self.row)
+
     def forward(self, x: Any) -> Any:
         return array_namespace(x).reshape(x, (2, -1)) @ self.row
 
@@ -62,6 +66,10 @@ class QuadraticPrediction:
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.A), 2 * packed_size(len(self.C))
+
+    @property
+    def nonzeros(self) -> int:
+        return 2 * len(self.A) * packed_size(len(self.C))
 
     def forward(self, x: Any) -> Any:
         xp = array_namespace(x)
@@ -121,6 +129,10 @@ class BallQuadratics:
     def shape(self) -> tuple[int, int]:
         p, m = len(self.live), len(self.samples)
         return packed_size(p) + m * p + m, 2 * packed_size(len(self.C))
+
+    @property
+    def nonzeros(self) -> int:
+        return 2 * (packed_size(len(self.live)) + len(self.samples) * (len(self.live) * len(self.C) + packed_size(len(self.C))))
 
     def forward(self, x: Any) -> Any:
         xp = array_namespace(x)

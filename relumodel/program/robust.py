@@ -131,6 +131,9 @@ class RobustLoss(Function):
         s = s0 + lam if self._margin else xp.sign(s0) * positive(abs(s0) - lam)
         return xp.concat([self.clean.sigma * (s - self.clean.tau), xp.reshape(pulled(b), (-1,))])
 
+    def few_rows(self, m: int) -> ConicRows:
+        return RobustLoss(self.clean.first(1), self.ball, self.group[:1] * 0).rows(1 + len(self.ball.radii))
+
     def rows(self, m: int) -> ConicRows:
         """The clean loss's rows on s = worst argument, s itself an auxiliary; then h(q_g) <= p_g."""
         n = len(self.clean.weights)
@@ -219,6 +222,9 @@ class RobustCones(Function):
         U = self.ball.prox(U0, theta)
         S = xp.maximum(S0, level(theta)[:, None])
         return xp.concat([xp.reshape(S, (-1,)), xp.reshape(U, (-1,))])
+
+    def few_rows(self, m: int) -> ConicRows:
+        return RobustCones(1, self.ball).rows(1 + len(self.ball.radii))
 
     def rows(self, m: int) -> ConicRows:
         """s_bk - p_b >= 0 and h(u_b) <= p_b."""

@@ -45,6 +45,10 @@ class SampleWeights:
         n, d = self.X.shape
         return n + len(self.grouping[1]) * d, len(self.signs) * self.mask.shape[0] * d
 
+    @property
+    def nonzeros(self) -> int:
+        return self.prediction.nonzeros + len(self.signs) * self.X.shape[1] * np.count_nonzero(self.mask[:, self.grouping[1]])
+
     def forward(self, x: Any) -> Any:
         xp = array_namespace(x)
         U = xp.reshape(x, (len(self.signs), self.mask.shape[0], self.X.shape[1]))
@@ -85,6 +89,10 @@ class Stacked:
     @property
     def shape(self) -> tuple[int, int]:
         return sum(K.shape[0] for K in self.maps), self.maps[0].shape[1]
+
+    @property
+    def nonzeros(self) -> int:
+        return sum(int(getattr(K, "nonzeros", K.shape[0])) for K in self.maps)
 
     def forward(self, x: Any) -> Any:
         return array_namespace(x).concat([K.forward(x) for K in self.maps])

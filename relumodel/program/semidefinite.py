@@ -59,6 +59,9 @@ class Semidefinite(Function):
         """The nearest negative semidefinite matrices."""
         return -self.prox(-q, 1.0)
 
+    def few_rows(self, m: int) -> ConicRows:
+        return self.rows(packed_size(self.order))
+
     def rows(self, m: int) -> ConicRows:
         blocks = m // packed_size(self.order)
         piece = Rows(SEMIDEFINITE, [packed_size(self.order)] * blocks, -1.0, empty(m, 0), np.zeros(m))

@@ -8,6 +8,7 @@ import pytest
 
 import relumodel as rm
 from relumodel.backend import Options
+from relumodel.memory import Room
 from relumodel.program.arrays import Arrays
 from relumodel.program.crossing_map import CrossingMap
 from relumodel.program.functions import Nonnegative
@@ -338,8 +339,10 @@ def test_the_zero_optimum_is_seen_at_once(loss, robust):
 
 
 def test_memory_is_checked_before_the_start(monkeypatch):
-    monkeypatch.setattr("relumodel_admm.backend._memory", lambda: 2**10)
-    with pytest.raises(rm.BackendError, match=r"it would need about .* GiB of the machine's"):
+    monkeypatch.setattr("relumodel.memory.available", lambda: Room(2.0**10, "the pretended limit"))
+    with pytest.raises(
+        rm.MemoryLimitError, match=r"would take at least .* kB of memory, and 1.02 kB are left of the pretended limit"
+    ):
         program().solve(backend=AdmmBackend())
 
 
@@ -380,8 +383,12 @@ def test_the_method_is_chosen_and_named(monkeypatch):
     assert "it does not know the term 'loss'" in CASES["strict"].solve(backend=AdmmBackend(), tol=1e-2).message
     monkeypatch.setattr("relumodel_admm.backend.HEAVY", 0)
     assert "one of its iterations would take about" in program().solve(backend=AdmmBackend(), tol=1e-2).message
-    monkeypatch.setattr("relumodel_admm.backend._memory", lambda: 1)
-    assert "GiB" in AdmmBackend().declines(program())
+    monkeypatch.setattr("relumodel_admm.backend.HEAVY", np.inf)
+    room = AdmmBackend().bytes_needed(program())
+    monkeypatch.setattr("relumodel.memory.available", lambda: Room(room, "the pretended limit"))
+    message = program().solve(backend=AdmmBackend(), tol=1e-2).message
+    assert message.startswith("ADMM")
+    assert "no interior point, since it would need about" in message
 
 
 def test_auto_prefers_conic_solvers_on_small_perturbed_programs(monkeypatch):
