@@ -66,7 +66,8 @@ class ScsBackend:
         limit = settings.pop("max_iters")
         rows = _row_order(problem)
         A, b = (problem.A, problem.b) if rows is None else (problem.A[rows], problem.b[rows])
-        data = {"P": sparse.triu(problem.P, format="csc"), "A": A, "b": b, "c": problem.c}
+        # matrices, since its older versions (3.2.5, for one) warn of sparse arrays
+        data = {"P": sparse.csc_matrix(sparse.triu(problem.P)), "A": sparse.csc_matrix(A), "b": b, "c": problem.c}
         try:
             solver = scs.SCS(data, _cones(problem), max_iters=min(STRETCH, limit), **settings)
         except ValueError as error:  # numbers so large that they overflow in its factorisation

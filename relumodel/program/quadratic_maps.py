@@ -53,7 +53,7 @@ class EachMatrix:
         return array_namespace(z).reshape(z[:, None] * self.row, (-1,))
 
     def matrix(self) -> scipy.sparse.csr_array:
-        return scipy.sparse.block_diag([self.row[None]] * 2, format="csr")
+        return scipy.sparse.block_diag([scipy.sparse.csr_array(self.row[None])] * 2, format="csr")
 
 
 @dataclass(frozen=True, eq=False)
