@@ -22,6 +22,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import argparse
 import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -130,11 +131,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first case of each kind (default 0)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no case after so long")
     asked = parser.parse_args(argv)
-    outcomes = []
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a campaign that is stopped says what it found
+    outcomes, enough = [], threading.Event()
+    # a campaign that is ended says what it found; an exception would be taken for Ctrl-C by what is being solved
+    signal.signal(signal.SIGTERM, lambda *_: enough.set())
     try:
         for outcome in outcomes_of(asked.command, asked.kind, asked.count, asked.seed, asked.seconds):
             outcomes.append(outcome)
+            if enough.is_set():
+                break
             if outcome.failure is not None:
                 again = f"python benchmarks/campaign.py {asked.command} --kind {outcome.kind!r} --seed {outcome.seed} --count 1"
                 print(f"FAILED {outcome.kind}: {outcome.failure}\n    {again}", flush=True)

@@ -163,17 +163,18 @@ def checksum(parts: dict[str, Any]) -> str:
 def solutions(which: int) -> tuple[tuple[str, bytes], ...]:
     """Solution files of a program in several forms."""
     program, _ = programs()[which]
-    point, names = program.solve(tol=1e-7).point.tolist(), program.conic().names
-    own = list(zip(names, point, strict=False))
-    objective = program.objective(np.array(point))
+    form = program.conic()
+    point = rm.backend.find("clarabel").solve(form, rm.Options(tol=1e-8)).x
+    everything = list(zip(form.names, point.tolist(), strict=True))
+    own, objective = everything[: program.n_variables], program.objective(point[: program.n_variables])
     forms = [
         ("p.sol", "".join(f"{name} {value!r}\n" for name, value in own)),
-        ("p.txt", "".join(f"{value!r}\n" for value in point)),
-        ("p.sol", f"# Objective value = {objective!r}\n" + "".join(f"{name} {value!r}\n" for name, value in own)),
+        ("p.txt", "".join(f"{value!r}\n" for _, value in own)),
+        ("p.sol", f"# Objective value = {objective!r}\n" + "".join(f"{name} {value!r}\n" for name, value in everything)),
         (
             "p.sol",
             f"solution status: optimal solution found\nobjective value: {objective!r}\n"
-            + "".join(f"{name:<40} {value!r} \t(obj:0)\n" for name, value in own if value),
+            + "".join(f"{name:<40} {value!r} \t(obj:0)\n" for name, value in everything if value),
         ),
     ]
     found = [(name, text.encode()) for name, text in forms]

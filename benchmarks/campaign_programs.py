@@ -54,7 +54,9 @@ def backends_agree(rng: Rng) -> str:
     program = problem.compile()
     names = [name for name in rm.backend.able(program) if name != "torch"]
     first, second = rng.permutation(names)[:2] if len(names) > 1 else names * 2
-    one, other = (sound(program.solve(backend=str(name), tol=TOL), problem) for name in (first, second))
+    # the native engine takes its time over crossing programs of residual losses, as its pages say
+    ends = {"admm": {"time_limit": 5.0}}
+    one, other = (sound(program.solve(backend=str(name), tol=TOL, **ends.get(str(name), {})), problem) for name in (first, second))
     below(one.bound, other.objective, f"bound of {first} above {second}")
     below(other.bound, one.objective, f"bound of {second} above {first}")
     if one.status == other.status == "optimal":

@@ -18,7 +18,7 @@ def compiled(loss, perturbation=None, n=15):
 @pytest.mark.parametrize("perturbation", [None, rm.L2(0.3), rm.LInf(0.1)], ids=str)
 @pytest.mark.parametrize("loss", ds.LOSSES[::2], ids=str)
 def test_it_comes_to_the_optimum_with_a_proof(loss, perturbation):
-    program = compiled(loss, perturbation)
+    program = compiled(loss, perturbation, n=8)
     best = program.solve(backend="clarabel")
     tol = 1e-3 if perturbation is None else 1e-1 if isinstance(loss, rm.Absolute) else 1e-2
     found = program.solve(backend=DescentBackend(), tol=tol)
