@@ -244,6 +244,8 @@ def _floats(values: Any, name: str) -> Matrix:
         raise InputTypeError(f"{name} must be an array of numbers; got None.")
     if hasattr(values, "toarray"):
         raise InputTypeError(f"{name} is a sparse matrix; pass {name}.toarray() if it fits in memory.")
+    if "strided" not in str(getattr(values, "layout", "strided")):
+        raise InputTypeError(f"{name} is a sparse tensor; pass {name}.to_dense() if it fits in memory.")
     if np.ma.is_masked(values):
         raise InputError(f"{name} holds masked values; fill or drop them first (relumodel never does so silently).")
     try:

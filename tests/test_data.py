@@ -103,6 +103,7 @@ def test_bad_features(case):
 WRONG_TYPES = {
     "None": (None, "X must be an array of numbers; got None"),
     "sparse": (sparse.eye_array(3, format="csr"), r"X is a sparse matrix; pass X.toarray\(\)"),
+    "sparse tensor": (torch.eye(3).to_sparse(), r"X is a sparse tensor; pass X.to_dense\(\)"),
     "text": ("abc", "X must hold real numbers; got dtype <U3"),
     "mixed list": ([[1, "a"]], "X must hold real numbers; got dtype <U"),
     "text column": (pd.DataFrame({"age": [1.0, 2.0], "town": ["Ulm", "Bern"]}), r"X must hold .* \(columns town\). Encode categ"),

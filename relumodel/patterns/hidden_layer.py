@@ -18,7 +18,7 @@ class HiddenLayer(HoldsArrays):
     """The hidden weights of a two-layer network, as our networks hold them.
 
     hidden_weights : (d, m), or (d + 1, m) with a bias, which is the last row.
-    Raises `InputTypeError` or `InputError` for weights that are not a matrix of finite numbers with at least one neuron.
+    Raises `InputTypeError` or `InputError` for weights that are not a matrix of finite numbers.
     """
 
     hidden_weights: NDArray[np.float64]
@@ -29,10 +29,10 @@ class HiddenLayer(HoldsArrays):
             weights = np.asarray(hidden_weights, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InputTypeError(f"Hidden weights must be a matrix of numbers; {error}.") from None
-        if weights.ndim != 2 or weights.shape[0] < 1 + bias or weights.shape[1] == 0:
+        if weights.ndim != 2 or weights.shape[0] < 1 + bias:
             raise InputError(
-                f"Hidden weights must be a matrix with a row per input{', one more for the bias' * bias} and a column "
-                f"per neuron, at least one of each; got shape {weights.shape}."
+                f"Hidden weights must be a matrix with a row per input, at least one{', one more for the bias' * bias}, and a column "
+                f"per neuron; got shape {weights.shape}."
             )
         if not np.isfinite(weights).all():
             raise InputError("The network has hidden weights that are NaN or infinite; train it again, or check how.")

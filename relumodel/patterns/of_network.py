@@ -40,6 +40,10 @@ class PatternsOf(PatternStrategy):
             layers = (
                 SubNetworkLayers(network.hidden_weights, network.second_weights, network.bias) if three else hidden_layer(network)
             )
+        if isinstance(layers, HiddenLayer) and layers.neurons == 0:
+            raise InputError(
+                "The network has no neurons, so there are no patterns of it; take others, for example rm.SamplePatterns(50, seed=0)."
+            )
         object.__setattr__(self, "network", layers)
 
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:

@@ -53,6 +53,17 @@ def test_never_worse_than_any_network_of_ours(model: rm.Model, seed: int) -> Non
     assert again.objective <= result.objective * (1 + 1e-12)
 
 
+def test_a_network_without_neurons_is_a_start() -> None:
+    """What a fit returns where the penalty is strong, under a weaker one."""
+    X, y = xor()
+    strong = rm.Model(MODEL.network, MODEL.loss, rm.WeightDecay(100.0))
+    zero = rm.Network(rm.ReLU(), True, np.zeros((3, 0)), np.zeros(0))
+    assert rm.polish(zero, strong, X, y, patterns=QUICK).network.n_neurons == 0
+    assert rm.polish(zero, MODEL, X, y, patterns=QUICK).objective < zero.objective(MODEL, X, y)
+    with pytest.raises(rm.InputError, match="no neurons, so there are no patterns of it"):
+        rm.PatternsOf(zero)
+
+
 def test_a_finished_network_is_not_made_worse() -> None:
     X, y = xor()
     first = MODEL.fit(X, y, patterns=QUICK)

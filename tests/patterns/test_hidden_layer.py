@@ -70,8 +70,8 @@ def test_anything_else(network):
     ("weights", "bias", "error", "message"),
     [
         (np.ones(3), False, rm.InputError, r"a matrix .* got shape \(3,\)"),
-        (np.ones((3, 0)), False, rm.InputError, r"got shape \(3, 0\)"),
-        (np.ones((1, 2)), True, rm.InputError, r"one more for the bias .* got shape \(1, 2\)"),
+        (np.ones((0, 3)), False, rm.InputError, r"at least one, .* got shape \(0, 3\)"),
+        (np.ones((1, 2)), True, rm.InputError, r"one more for the bias, .* got shape \(1, 2\)"),
         (np.array([[np.nan]]), False, rm.InputError, "NaN or infinite"),
         ([["a"]], False, rm.InputTypeError, "a matrix of numbers"),
     ],
