@@ -40,7 +40,7 @@ from .certify import certify, relative_gap
 from .certify.scaling import scaled_bound
 from .conic.form import ConicForm
 from .conic.size import form_bytes, matrix_bytes, semidefinite_bytes
-from .deadline import Deadline, hearing_interrupts
+from .deadline import Deadline, current, hearing_interrupts, speed
 from .deadline import part as deadline_within
 from .errors import BackendError, FileError, InputError, InputTypeError, MissingPackageError, RankError, RelumodelError
 from .files import replace_file
@@ -65,6 +65,8 @@ __all__ = [
     "RawSolution",
     "backends",
     "certify",
+    "conic_fits",
+    "current",
     "find",
     "joint",
     "many_matrices",
@@ -78,6 +80,7 @@ __all__ = [
     "scaled_bound",
     "semidefinite_bytes",
     "solve_parts",
+    "speed",
 ]
 
 Vector = NDArray[np.float64]
@@ -88,6 +91,9 @@ CAPABILITIES = (*CONE_KINDS, "quadratic")
 #: Entries of the triangle of a matrix to the third, over all matrices, beyond which `many_matrices`: 40 samples of 20 features have
 #: 6e8 and take Clarabel minutes, 40 of 10 features 2e7 and 0.7 s.
 MATRICES = 2e8
+
+#: Operations of a few sparse factorisations, for one of a dense product.
+CONIC = 64.0
 
 #: The words a backend reports with; relumodel's own status rests on the gap it measures itself.
 RAW_STATUSES = (
@@ -407,6 +413,13 @@ def refuse_time_limit(name: str, options: Options) -> None:
         f"Backend {name!r} has no time limit; leave time_limit out, or use one that keeps it: "
         f"{', '.join(able) or 'none installed'}."
     )
+
+
+def conic_fits(program: Program) -> bool:
+    """Whether a few steps of an interior point on the conic form are likely to be done in the time left: dense where the loss reads."""
+    n, N = program.parts[0].term("loss").map.shape
+    order = min(n, N)
+    return current().fits(CONIC * (float(order) * n * N + order**3 / 3))
 
 
 def joint(program: Program) -> bool:

@@ -20,7 +20,7 @@ from .certify.contradiction import refuse_contradiction
 from .conic.assemble import Assembled, assemble
 from .conic.quadratic import quadratic_to_cone
 from .data import read
-from .deadline import Deadline, limited, wrapping_up
+from .deadline import Deadline, current, limited, wrapping_up
 from .declared import number
 from .errors import BackendError, InputError, InputTypeError, MemoryLimitError, RelumodelError
 from .lowering import lower
@@ -28,6 +28,7 @@ from .memory import FEWER
 from .model import Model
 from .program.program import Program
 from .progress import Progress, progress_line
+from .recovery.witness_start import witness_start
 from .solution import Solution
 from .threads import threads_for
 
@@ -198,6 +199,8 @@ def _measured(
 ) -> Solution:
     """The best of the points (each with the relative loss that a sparser one may cost), repaired, with its bound."""
     with wrapping_up(0.5 if asked.deadline.outer is not None else 1.0):  # half is for what this is a part of
+        if raw.status in ("time limit", "interrupted") and asked.warm_start is None:
+            rooms = ((witness_start(program), 0.0), *rooms)
         candidates = [program.inverse.repair(program, x, room) for x, room in rooms if x is not None and np.isfinite(x).all()]
         # what leaves a constraint by more than the tolerance comes after all that does not
         ranked = [(max(program.outside(x) - asked.tol, 0.0), program.objective(x)) for x in candidates]
@@ -275,7 +278,10 @@ def choose(program: Program, backend: Any, tol: float) -> tuple[list[Backend], l
         else:
             large.append(f"{name} would take {why}")
     if out:
-        return sorted(out, key=lambda candidate: registry.reluctant(candidate, program, tol)), large
+        timed = math.isfinite(current().remaining())
+        out = [c for c in out if getattr(c, "keeps_time_limit", True)] or out if timed else out
+        slow = timed and not registry.conic_fits(program)
+        return sorted(out, key=lambda c: registry.reluctant(c, program, tol) or (slow and c.accepts is ConicForm)), large
     if large:
         raise MemoryLimitError(f"No installed backend fits this program into memory: {'; '.join(large)}. {FEWER}")
     raise BackendError(f"No installed backend takes {', '.join(sorted(kinds))}; see rm.backends() for what is missing.")

@@ -9,6 +9,7 @@ import pytest
 import relumodel as rm
 from data_strategies import example
 from relumodel import backend as registry
+from relumodel import deadline
 from relumodel.deadline import current, limited, wrapping_up
 from relumodel.program.program import Program
 
@@ -131,3 +132,30 @@ def test_a_solve_without_time_returns_its_start() -> None:
     assert late.status == "time limit"
     assert late.objective <= start.objective
     assert "no time" in late.message
+
+
+@pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge()], ids=str)
+def test_without_time_a_program_on_a_networks_patterns_returns_nearly_the_network(loss, monkeypatch) -> None:
+    """Its own neurons, on the boundaries of their cones too, with output weights from a short descent."""
+    monkeypatch.setattr(deadline, "SLACK", 60.0)  # however busy the machine is
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), True), loss, rm.WeightDecay(1e-3))
+    X, y = example(model, n=60, d=4)
+    trained = model.fit(X, y, patterns=rm.SamplePatterns(30, seed=0)).network
+    program = model.compile(X, y, patterns=rm.PatternsOf(trained))
+    with limited(0.0):
+        late = program.solve()
+    assert late.status == "time limit"
+    assert late.violation == 0
+    assert late.objective <= 1.2 * trained.objective(model, X, y)
+    assert late.objective < 0.5 * program.objective(np.zeros(program.n_variables))
+
+
+def test_what_is_known_to_take_too_long_is_not_begun() -> None:
+    """Clarabel's and SCS's first factorisation, and the interior point's step: the answer says so, in time."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1500, 40))
+    program = MODEL.compile(X, X[:, 0], patterns=rm.SamplePatterns(40, seed=0))
+    for name in ("clarabel", "scs"):
+        late = program.solve(backend=name, time_limit=0.3)
+        assert late.status == "time limit"
+        assert "first step would take" in late.message or "no time" in late.message

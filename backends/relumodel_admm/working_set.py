@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.deadline import clock, current, speed
+from relumodel.backend import current, speed
 
 from .interior_point import InteriorPoint, Iterate, Measure, Outcome
 from .linear_algebra import Gram
@@ -119,18 +119,19 @@ class WorkingSet:
     def _watcher(self, goal: float, blocks: int) -> Callable[[Measure, Iterate], bool]:
         """Stops when the caller wants it, when the gap has fallen to `goal`, or when there is no time for another step, which nothing
         interrupts: what the last one took, or what the first is estimated to."""
-        fresh, before = True, clock()
+        fresh, before = True, current().remaining()
         n, d = self.gram.X.shape
         needed = operations(n, d, min(blocks, (self.everything.count + 1) // 2)) / speed()
 
         def watch(measure: Measure, at: Iterate) -> bool:
             nonlocal fresh, before, needed
+            left = current().remaining()
             if not fresh:
                 self.iterations += 1
-                needed = clock() - before
-            fresh, before = False, clock()
+                needed = before - left
+            fresh, before = False, left
             self.stopped = self.watch(self.iterations, measure)
-            if not self.stopped and current().remaining() < needed:
+            if not self.stopped and left < needed:
                 self.stopped = self.late = True
             # an iterate outside its cones may lie below the bound: such a gap says nothing yet
             return self.stopped or 0 < measure.gap <= goal

@@ -10,6 +10,8 @@ from scipy import sparse
 from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing, semidefinite_bytes
 from relumodel.program.symmetric import order_of
 
+from .cost import refused
+
 STATUS = {
     "Solved": "solved",
     "AlmostSolved": "inaccurate",
@@ -51,6 +53,9 @@ class ClarabelBackend:
         return 7 * matrix_bytes(problem) + 2 * semidefinite_bytes(problem)
 
     def solve(self, problem: ConicForm, options: Options) -> RawSolution:
+        late = refused("Clarabel", problem, options)
+        if late is not None:
+            return late
         answer = _run(problem, options, {})
         if str(answer.status) in STALLED and options.stopped is None and "max_step_fraction" not in options.extra:
             # steps of 0.99 can run into the boundary of exponential cones; shorter ones take more iterations and arrive
@@ -69,14 +74,23 @@ def _run(problem: ConicForm, options: Options, settings: dict[str, Any]) -> Any:
     wanted = _settings(options, settings, clarabel)
     solver = clarabel.DefaultSolver(P, problem.c, problem.A, problem.b, _cones(problem, clarabel), wanted)
 
+    before = options.deadline.remaining()
+
     def watch(info: Any) -> bool:
-        return options.report(
+        nonlocal before
+        left = options.deadline.remaining()
+        took, before = before - left, left
+        stop = options.report(
             info.iterations,
             objective=info.cost_primal + problem.offset,
             bound=info.cost_dual + problem.offset,
             gap=info.gap_rel,
             violation=info.res_primal,
         )
+        if not stop and info.iterations > 0 and left < took:  # another such iteration would end late
+            options.stopped = "time limit"
+            return True
+        return stop
 
     solver.set_termination_callback(watch)
     with options.catching_interrupt():

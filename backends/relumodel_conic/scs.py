@@ -20,6 +20,8 @@ from scipy import sparse
 from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing
 from relumodel.program.symmetric import order_of
 
+from .cost import refused
+
 SOLVED, FAILED, STOPPED_BY_SIGNAL = 1, -4, -5
 INFEASIBLE, UNBOUNDED = -2, -1
 
@@ -62,6 +64,9 @@ class ScsBackend:
     def solve(self, problem: ConicForm, options: Options) -> RawSolution:
         import scs
 
+        late = refused("SCS", problem, options)
+        if late is not None:
+            return late
         settings = _settings(options)
         limit = settings.pop("max_iters")
         rows = _row_order(problem)

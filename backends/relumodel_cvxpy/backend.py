@@ -14,6 +14,8 @@ from relumodel.backend import (
     Program,
     RawSolution,
     RelumodelError,
+    conic_fits,
+    many_matrices,
     matrix_bytes,
     package_missing,
     semidefinite_bytes,
@@ -88,6 +90,10 @@ class CvxpyBackend:
     def bytes_needed(self, problem: Program) -> float:
         """What Clarabel takes on the matrices that CVXPY makes, which are at least ours."""
         return 7 * matrix_bytes(problem) + 2 * semidefinite_bytes(problem)
+
+    def reluctant(self, problem: Program, tol: float) -> bool:
+        """It compiles first, which nothing interrupts: not where time is short."""
+        return many_matrices(problem) or not conic_fits(problem)
 
     def solve(self, problem: Program, options: Options) -> RawSolution:
         from .cache import Cache

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.backend import Options, Program, RawSolution, joint, many_matrices, scaled_bound, solve_parts
+from relumodel.backend import Options, Program, RawSolution, conic_fits, joint, many_matrices, scaled_bound, solve_parts
 from relumodel.program.ball_loss import BallLoss
 from relumodel.program.functions import SampleLoss
 from relumodel.program.quadratic_maps import BallQuadratics, QuadraticPrediction
@@ -110,8 +110,9 @@ class DescentBackend:
         return None
 
     def reluctant(self, problem: Program, tol: float) -> bool:
-        """It is for robust programs that are too large for an interior point; elsewhere that is faster and far more exact."""
-        return not many_matrices(problem)
+        """It is for robust programs that are too large for an interior point; elsewhere that is faster and far more exact,
+        where there is the time for it."""
+        return not many_matrices(problem) and conic_fits(problem)
 
     def solve(self, problem: Program, options: Options) -> RawSolution:
         return solve_parts(problem, options, self._solve)

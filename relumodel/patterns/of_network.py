@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,13 @@ class PatternsOf(PatternStrategy):
         """The network's patterns on X (n, d). Raises `InputError` when its inputs or its bias do not fit the data."""
         D, witnesses, boundary = self._of_neurons(X, bias, ALONE)
         witnesses[boundary] = np.nan
-        return self._found(D, witnesses, X if ball is None else None)
+        return dataclasses.replace(self._found(D, witnesses, X if ball is None else None), neurons=self._neurons(X, bias, D))
+
+    def _neurons(self, X: NDArray[np.float64], bias: bool, D: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """All of them, and where their patterns are in D (n, P)."""
+        weights = _weights_for(self.network, X, bias)  # type: ignore[arg-type]
+        column = {word.tobytes(): i for i, word in enumerate(pack(D.T))}
+        return unit_rows(weights.T), np.array([column[word.tobytes()] for word in pack((X @ weights >= 0).T)], dtype=np.intp)
 
     def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
         """Patterns of neurons with a sample on their boundary stay without witness: to find one takes all rows."""

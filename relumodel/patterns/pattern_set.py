@@ -28,6 +28,8 @@ class PatternSet:
     origin : one phrase for the report, e.g. "50 sampled (seed 0)".
     X : (n, d), where `witness` may look for those that are not at hand, a linear program each; None where it may not: with a
         perturbation robust witnesses replace them, and of rows on several ranks no rank has all.
+    neurons : (m, d) and (m,), the hidden neurons of the network that the patterns are of, at length one, and the pattern of each; on the
+        boundaries of their cones maybe. None where there is no network.
 
     That a pattern has no witness is known once it was looked for. A program does not depend on it: the sign cone of such a pattern
     has no interior, and whatever lies in it is a network's block all the same.
@@ -38,6 +40,7 @@ class PatternSet:
     complete: bool
     origin: str
     X: NDArray[np.float64] | None = None
+    neurons: tuple[NDArray[np.float64], NDArray[np.intp]] | None = None
     _searched: dict[int, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     @property
