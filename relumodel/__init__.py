@@ -43,7 +43,8 @@ from .penalties import PathNorm, WeightDecay
 from .perturbations import L1, L2, LInf
 from .program.program import Guarantee
 from .progress import Progress
-from .recovery.network import Network, load
+from .recovery.load import load
+from .recovery.network import Network
 from .recovery.three_layer_network import ThreeLayerNetwork
 from .robust_head import robustify_head
 from .solution import Solution

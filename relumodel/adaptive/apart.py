@@ -27,7 +27,7 @@ from .training import Training
 
 if TYPE_CHECKING:
     from ..model import Model
-    from .fit import Asked
+    from .settings import Asked
 
 OneOutput = Callable[[Data, "Asked", Neurons | None], Fit]
 

@@ -6,7 +6,6 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,23 +36,13 @@ from .loop import Loop
 from .outcome import with_beta_max
 from .result import Fit, Round
 from .robust import RobustLoop
+from .settings import Asked
 from .three_layer import fit_three_layer
 from .trained import network_of, trained_neurons
 from .training import Training
 
 if TYPE_CHECKING:
     from ..model import Model
-
-
-@dataclass(frozen=True)
-class Asked:
-    """How a fit is to be done, checked. options : of `Program.solve`.  limit : seconds, or None.
-    watch : told every round, returns True to stop."""
-
-    options: dict[str, Any]
-    started: float
-    limit: float | None
-    watch: Callable[[Round], Any]
 
 
 def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: Any) -> Fit:

@@ -37,7 +37,7 @@ from .training import Training
 
 if TYPE_CHECKING:
     from ..model import Model
-    from .fit import Asked
+    from .settings import Asked
 
 Matrix = NDArray[np.float64]
 

@@ -15,14 +15,11 @@ from numpy.typing import NDArray
 from ..certify.neurons import neurons_of
 from ..data import Data, bound, read, read_as_trained, read_features, read_labels, with_bias
 from ..declared import number, whole
-from ..errors import FileError, InputError, InputTypeError
-from ..files import as_path, parse_json, replace_file
-from ..networks import Activation, Polynomial
-from ..npz import read_arrays
+from ..errors import InputError, InputTypeError
+from ..files import replace_file
+from ..networks import Activation
 from ..perturbations import L2, Ball, Perturbation
-from . import three_layer_network
-from .saved import ARRAYS, check_arrays, check_header, check_sizes
-from .several_outputs import block_columns, certified_classes, class_index, flat, outputs_fit, predicted, same_outputs
+from .several_outputs import block_columns, certified_classes, class_index, flat, predicted, same_outputs
 
 if TYPE_CHECKING:
     from ..certify.worst_case import WorstCase
@@ -309,41 +306,3 @@ class Network:
         bias = ", bias" if self.bias else ""
         outputs = f", {self.n_outputs} outputs" if self.n_outputs > 1 else ""
         return f"<Network: {self.n_features} features{bias}, {self.n_neurons} {type(self.activation).__name__} neurons{outputs}>"
-
-
-def load(path: str | Path) -> Any:
-    """Read the `Network` or `ThreeLayerNetwork` that its `save` wrote. Raises `FileError` where there is none or the file is not one."""
-    path = as_path(path, "network's file")
-    try:
-        arrays = read_arrays(path, ARRAYS)
-        header = parse_json(str(arrays.pop("header")))
-        three = isinstance(header, dict) and header.get("format") == three_layer_network.FORMAT
-        return three_layer_network.from_parts(header, arrays) if three else _from_parts(header, arrays)
-    except FileNotFoundError as error:
-        raise FileError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error}.") from error
-    except Exception as error:  # whatever the zip, npy and json readers make of a broken file
-        raise FileError(f"{path} is not a network saved by relumodel, or it is damaged: {error}") from error
-
-
-def _from_parts(header: Any, arrays: dict[str, Matrix]) -> Network:
-    """What `Network.save` took apart; raises when a part is missing or does not fit the others."""
-    from .polynomial_network import PolynomialNetwork  # here, because it is a Network
-
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"unknown format {header.get('format') if isinstance(header, dict) else header!r}")
-    check_header(header, ("activation", "bias", "classifies", "feature_names"))
-    activation = Activation.from_dict(header["activation"])
-    check_arrays(
-        arrays, ("hidden_weights", "output_weights") if activation.self_gated else ("hidden_weights", "output_weights", "gates")
-    )
-    hidden, output, gates = arrays["hidden_weights"], arrays["output_weights"], arrays.get("gates")
-    names, classes = header["feature_names"], arrays.get("classes")
-    fits = hidden.ndim == 2 and output.shape[:1] == hidden.shape[1:] and (gates is None or gates.shape == hidden.shape)
-    if not fits or not outputs_fit(output, classes):
-        raise ValueError("its weights do not fit together")
-    named = None if names is None else tuple(names)
-    check_sizes(hidden.shape[0] - header["bias"], named, output, classes)
-    kind: Any = PolynomialNetwork if isinstance(activation, Polynomial) else Network
-    return kind(activation, header["bias"], hidden, output, gates, header["classifies"], named, classes)
