@@ -126,6 +126,6 @@ def altered(rng: Rng, value: Any) -> Any:
 def _other(rng: Rng, value: Any) -> Any:
     if isinstance(value, str) and rng.random() < 0.5:
         return mutated(rng, value.encode()).decode(errors="replace")
-    if isinstance(value, int | float) and rng.random() < 0.5:
+    if isinstance(value, int | float) and abs(value) < 1e300 and rng.random() < 0.5:
         return value * pick(rng, (-1, 0, 2, 0.5)) + pick(rng, (0, 1, -1))
-    return pick(rng, VALUES)
+    return copy.deepcopy(pick(rng, VALUES))  # what is changed next must not stand in the next case

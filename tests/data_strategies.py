@@ -25,8 +25,11 @@ COVERING = [
     rm.Model(rm.TwoLayer(activation, bias), make(reduction=reduction), penalty)
     for make, activation, bias, reduction, penalty in pairwise(MAKE_LOSS, ACTIVATIONS, [False, True], REDUCTIONS, PENALTIES)
 ]
-#: every loss with every penalty, on the network that needs most
-LOSS_AND_PENALTY = [m for m in MODELS if m.network == rm.TwoLayer(rm.LeakyReLU(0.2), True)]
+#: every loss with every penalty and both reductions, on the network that needs most
+LOSS_AND_PENALTY = [
+    rm.Model(rm.TwoLayer(rm.LeakyReLU(0.2), True), make(reduction=reduction), penalty)
+    for make, reduction, penalty in pairwise(MAKE_LOSS, REDUCTIONS, PENALTIES)
+]
 
 
 def label(model: rm.Model) -> str:

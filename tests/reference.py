@@ -23,7 +23,7 @@ def loss_in_cvxpy(loss, z, y):
 
 
 def optimum(model, X, y, D) -> float:
-    """The optimum of MATH section 2 on the patterns D (n, P), one block at a time as the paper writes it."""
+    """The optimum on the patterns D (n, P), one block at a time as Pilanci & Ergen (2020) write it in Theorem 1."""
     A = np.column_stack([X, np.ones(len(X))]) if model.network.bias else np.asarray(X, float)
     activation = model.network.activation
     slope = getattr(activation, "slope", 0.0)

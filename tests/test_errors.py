@@ -1,4 +1,4 @@
-"""Every case that API.md's last paragraph names, met the way a user meets it; details are in the tests of each module."""
+"""Every kind of wrong input, met the way a user meets it; details are in the tests of each module."""
 
 import sys
 

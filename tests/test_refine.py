@@ -81,7 +81,7 @@ def test_zero_blocks_keep_their_slopes_and_stable_ones_take_their_side():
 
 
 def test_the_xor_of_the_notes():
-    """MATH section 3: XOR in the plane, where the strict program on sampled patterns is a linear classifier in disguise."""
+    """XOR in the plane, where the strict program on sampled patterns is a linear classifier in disguise."""
     X = np.random.default_rng(0).uniform(-1, 1, (60, 2))
     y = np.sign(X[:, 0] * X[:, 1])
     model = rm.Model(rm.TwoLayer(rm.ReLU(), True), rm.Hinge(), rm.WeightDecay(1e-3), rm.LInf(0.05), robust="crossing")

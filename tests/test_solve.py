@@ -76,7 +76,7 @@ def test_a_huge_penalty_leaves_no_neurons(model):
     assert solution.objective == solution.program.objective(np.zeros(solution.program.n_variables))
 
 
-@pytest.mark.parametrize("model", LOSS_AND_PENALTY[::2], ids=label)
+@pytest.mark.parametrize("model", LOSS_AND_PENALTY, ids=label)
 def test_no_penalty_at_all(model):
     """beta = 0: the bound can only be that the loss is not negative; the fit is as good as the patterns allow."""
     X, y = example(model)
@@ -336,7 +336,7 @@ def test_verbose_says_what_is_solved_and_what_came_out(capfd):
 BETAS = [0.01, 1.0, 0.1, 1.0]
 
 
-@pytest.mark.parametrize("model", LOSS_AND_PENALTY[::2], ids=label)
+@pytest.mark.parametrize("model", LOSS_AND_PENALTY, ids=label)
 def test_a_path_agrees_with_separate_solves(model):
     X, y = example(model)
     patterns = rm.SamplePatterns(5, seed=0)

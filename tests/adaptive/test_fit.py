@@ -19,7 +19,7 @@ from relumodel.certify.pricing import largest_price
 from relumodel.data import read
 from relumodel.program.functions import SampleLoss
 
-SELF_GATED = [m for m in ds.LOSS_AND_PENALTY if m.loss.reduction == "mean"]
+SELF_GATED = ds.LOSS_AND_PENALTY
 
 
 def quick(**changes) -> rm.AdaptivePatterns:

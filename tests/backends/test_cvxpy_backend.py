@@ -44,7 +44,7 @@ def retargeted(program, y):
     return dataclasses.replace(program, terms=terms)
 
 
-MODELS = [m for m in LOSS_AND_PENALTY if m.loss.reduction == "mean"]
+MODELS = LOSS_AND_PENALTY
 
 
 @pytest.mark.parametrize("model", MODELS, ids=label)
