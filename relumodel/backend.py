@@ -71,6 +71,7 @@ __all__ = [
     "joint",
     "many_matrices",
     "matrix_bytes",
+    "memory",
     "package_missing",
     "refuse_time_limit",
     "register",

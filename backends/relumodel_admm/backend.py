@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from relumodel import memory
-from relumodel.backend import BackendError, Options, Program, RawSolution, solve_parts, speed
+from relumodel.backend import BackendError, Options, Program, RawSolution, memory, solve_parts, speed
 from relumodel.program.arrays import Arrays
 
 from .first_order import ITERATIONS, PRECISIONS, bytes_needed, precision, samples

@@ -16,6 +16,8 @@ from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_b
 
 #: What ECOS returns after Ctrl-C.
 SIGNALLED = -4
+#: Above it: close to infeasible, close to unbounded.
+INACCURATE = 10
 
 STATUS = {
     0: "solved",
@@ -68,7 +70,11 @@ class EcosBackend:
         equal = (sparse.csc_matrix(rows[:split]), b[:split]) if split else (None, None)
         cones = (sparse.csc_matrix(rows[split:]), b[split:]) if split < len(b) else (None, None)
         answer = ecos.solve(problem.c, *cones, dims, *equal, **_settings(options))
-        if answer["info"]["exitFlag"] == SIGNALLED:
+        info = answer["info"]
+        # on Ctrl-C ECOS looks once more, with loose tolerances, and may call its start "close to infeasible" before any iteration
+        if info["exitFlag"] > INACCURATE and info["iter"] == 0:
+            info["exitFlag"] = SIGNALLED
+        if info["exitFlag"] == SIGNALLED:
             options.interrupt()
         return _raw(answer, problem, order)
 
