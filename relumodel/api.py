@@ -237,7 +237,8 @@ def public(result: Any) -> Any:
     if isinstance(result, list):
         return [public(one) for one in result]
     if isinstance(result, Solution):
-        return dataclasses.replace(result, program=Program.of(result.program))
+        known = isinstance(result.program, Program)
+        return result if known else dataclasses.replace(result, program=Program.of(result.program))
     if isinstance(result, Fit):
         solution = public(result.solution)
         one = result.program is result.solution.program

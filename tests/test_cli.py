@@ -132,7 +132,7 @@ class TestSolve:
     def test_ctrl_c_writes_the_best_so_far_and_exits_130(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("relumodel.backend._registered", {"slow": Lazy(signal.SIGINT)})
         assert solve("--enumerate", "--backend", "slow") == 130
-        assert rm.load("net.npz").n_neurons == 0
+        assert rm.load("net.npz").n_neurons > 0  # the best output weights on its patterns' neurons
 
     def test_time_limit_reaches_the_backend(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         lazy = Lazy("time limit")

@@ -44,7 +44,7 @@ class EachMatrix:
 
     @property
     def nonzeros(self) -> int:
-        return 2 * len(self.row)
+        return 2 * int(np.count_nonzero(self.row))
 
     def forward(self, x: Any) -> Any:
         return array_namespace(x).reshape(x, (2, -1)) @ self.row

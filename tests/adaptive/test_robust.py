@@ -100,7 +100,7 @@ def test_a_polished_network_is_never_worse(model):
     program, point = program_of(model, data, training, neurons)
     assert program.objective(point) == pytest.approx(before, rel=1e-9)
     assert program.violation(point) <= 1e-12
-    solution = program.solve(warm_start=point)
+    solution = rm.Program.of(program).solve(warm_start=point)
     assert solution.objective < before * (1 - 1e-4)
     assert training.objective(neurons_of(solution.network())) <= solution.objective * (1 + 1e-9)
 
