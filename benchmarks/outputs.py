@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits, load_wine
 
 import relumodel as rm
-from relumodel.losses import Loss
+from relumodel.functions.losses import Loss
 
 Array = NDArray[np.float64]
 LOSSES = (rm.Squared(), rm.Hinge(), rm.MultiMargin(), rm.SoftmaxCrossEntropy())

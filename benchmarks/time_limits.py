@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import relumodel as rm
-from relumodel import deadline
+from relumodel.resources import deadline
 
 Array = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ result = model.fit(X, y)  # patterns that adapt, and a bound on every other netw
 
 from . import attacks
 from .api import Model, Program, load_program, path, polish, refine
-from .backend import Options, RawSolution, backends, register
-from .class_losses import MultiMargin, SoftmaxCrossEntropy
 from .conic.form import Cone, ConicForm
+from .declare.networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
+from .declare.perturbations import L1, L2, LInf
 from .errors import (
     BackendError,
     ConvergenceWarning,
@@ -27,8 +27,10 @@ from .errors import (
     RelumodelError,
     ZeroNetworkWarning,
 )
-from .losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
-from .networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
+from .fit.robust_head import robustify_head
+from .functions.class_losses import MultiMargin, SoftmaxCrossEntropy
+from .functions.losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
+from .functions.penalties import PathNorm, WeightDecay
 from .patterns import (
     AdaptivePatterns,
     EnumeratePatterns,
@@ -39,15 +41,14 @@ from .patterns import (
     SamplePatterns,
     sample_size,
 )
-from .penalties import PathNorm, WeightDecay
-from .perturbations import L1, L2, LInf
 from .program.program import Guarantee
-from .progress import Progress
-from .recovery.load import load
-from .recovery.network import Network
-from .recovery.three_layer_network import ThreeLayerNetwork
-from .robust_head import robustify_head
-from .solution import Solution
+from .resources.progress import Progress
+from .solve.protocol import Options, RawSolution
+from .solve.registry import backends, register
+from .solve.solution import Solution
+from .trained.load import load
+from .trained.network import Network
+from .trained.three_layer import ThreeLayerNetwork
 
 __version__ = "0.1.0"
 

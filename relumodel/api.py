@@ -11,19 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from . import model as declared
-from .adaptive import polish as from_network
-from .adaptive.result import Fit
 from .batches import program as bare_batches
-from .conic import sidecar
 from .conic.size import instead
-from .memory import FEWER, explained
+from .declare import model as declared
+from .fit import polish as from_network
+from .fit.refine import refine as repeated
+from .fit.result import Fit
+from .formats import sidecar
 from .patterns.adaptive import AdaptivePatterns
 from .program import program as bare
 from .program.ranks import ALONE
-from .refine import refine as repeated
-from .solution import Solution
-from .solve import path as over_penalties
+from .resources.memory import FEWER, explained
+from .solve.path import path as over_penalties
+from .solve.solution import Solution
 
 if TYPE_CHECKING:
     from .batches.solution import BatchSolution
@@ -63,7 +63,7 @@ class Program(bare.Program):
         Both files are atomic: a write that breaks off leaves the old ones. Raises `FileError` when the path cannot be written,
         `InputError` for another suffix and for cones that MPS cannot hold, `MemoryLimitError` where the conic form does not fit memory.
         """
-        from .conic.export import write_program
+        from .formats.export import write_program
 
         self.refuse_ranks("A file of the program")
         with explained("writing the program", instead(self)):
@@ -80,7 +80,7 @@ class Program(bare.Program):
         The point is repaired like that of any backend. Raises `FileError`, with the line, for a file that is none of these, is cut
         short or belongs to another program: names, numbers of values, the objective that it states, and the constraints are compared.
         """
-        from .solve import read_solution
+        from .solve.reading import read_solution
 
         self.refuse_ranks("A solution of another solver")
         return public(read_solution(self, path, tol, prove, time_limit))
@@ -107,7 +107,7 @@ class Program(bare.Program):
         options : passed to the backend, which refuses names it does not know.
         Raises `MemoryLimitError`, before it starts, when a backend takes more memory than there is; "auto" asks those that fit.
         """
-        from .solve import solve
+        from .solve.solve import solve
 
         with explained("solving", FEWER):
             return public(solve(self, backend, tol, time_limit, verbose, callback, warm_start, **options))
@@ -172,8 +172,8 @@ class Model(declared.Model):
         Source: Pilanci & Ergen 2020; Bai et al. 2022/2023, eq. 2.2.
         """
         from .data import read
-        from .lowering import lower
-        from .lowering.shards import lower_shards
+        from .lift.lower import lower
+        from .lift.shards import lower_shards
 
         with explained("compiling", FEWER):
             if group is not ALONE:
@@ -220,8 +220,8 @@ class Model(declared.Model):
         Warns with `rm.ConvergenceWarning` where adaptive patterns end before the gap is reached, and with `rm.ZeroNetworkWarning` where the
         penalty is so strong that the best network is zero.
         """
-        from .adaptive.fit import fit
-        from .adaptive.outcome import warn_of
+        from .fit.fit import fit
+        from .fit.outcome import warn_of
 
         patterns = AdaptivePatterns() if patterns is None else patterns
         with explained("training", FEWER):

@@ -25,12 +25,12 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from .data import as_array, read_features, read_labels
+from .declare.perturbations import LInf
 from .declared import number, whole
 from .errors import InputError, InputTypeError
 from .evaluation_mode import evaluation_mode
 from .patterns.other_libraries import is_torch
-from .perturbations import LInf
-from .recovery.network import Network
+from .trained.network import Network
 
 
 def fgsm(f: Any, X: Any, y: Any, eps: Any) -> Any:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 import relumodel as rm
 
-from .adaptive.result import Fit
-from .conic.export import file_kind
-from .progress import progress_line
+from .fit.result import Fit
+from .formats.export import file_kind
+from .resources.progress import progress_line
 from .training_files import Table, read_model, read_table
 
 DONE, NOT_REACHED, ERROR, INTERRUPTED = 0, 1, 2, 130

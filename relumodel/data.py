@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .errors import InputError, InputTypeError
 from .frames import as_numbers, columns_of, names_of, of_floats, refuse_names, stacked
-from .losses import Loss
-from .program.class_loss import ClassSampleLoss
-from .program.functions import SampleLoss
+from .functions.base import SampleLoss
+from .functions.class_sample_loss import ClassSampleLoss
+from .functions.losses import Loss
 
 Matrix = NDArray[np.float64]
 

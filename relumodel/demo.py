@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import relumodel as rm
 
-from .adaptive.result import Fit
+from .fit.result import Fit
 
 Array = NDArray[np.float64]
 

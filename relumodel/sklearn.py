@@ -19,15 +19,15 @@ from . import errors
 from .api import Model
 from .certify.bound import relative_gap
 from .data import read_weights
-from .deadline import limited
+from .declare.networks import Activation, ReLU, TwoLayer
+from .declare.perturbations import Perturbation
 from .declared import number
 from .errors import InputError, InputTypeError, MissingPackageError, ZeroNetworkWarning
 from .frames import refuse_names
-from .losses import Logistic, Loss, Squared
-from .networks import Activation, ReLU, TwoLayer
+from .functions.losses import Logistic, Loss, Squared
+from .functions.penalties import Penalty, WeightDecay
 from .patterns import AdaptivePatterns, GivenPatterns
-from .penalties import Penalty, WeightDecay
-from .perturbations import Perturbation
+from .resources.deadline import limited
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -42,7 +42,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from .adaptive.result import Fit
+    from .fit.result import Fit
 
 Matrix = NDArray[np.float64]
 
@@ -95,8 +95,8 @@ class _ConvexReLU(BaseEstimator):
     def _train(self, X: Matrix, targets: list[Matrix], weights: Matrix) -> list[Fit]:
         """Fit once for every vector of targets, within the time limit together, and set the attributes."""
         refuse_names(map(str, getattr(self, "feature_names_in_", ())), "X")
-        from .adaptive.fit import fit  # here, because importing estimators should not wait for it
-        from .adaptive.outcome import gap_wanted
+        from .fit.fit import fit  # here, because importing estimators should not wait for it
+        from .fit.outcome import gap_wanted
 
         model, patterns = self._model(), self._patterns()
         limit = None if self.time_limit is None else number(self.time_limit, "time_limit", above=0)
@@ -136,7 +136,7 @@ class _ConvexReLU(BaseEstimator):
             )
         smallest = [result.beta_max for result in results if result.beta_max is not None]
         if len(smallest) == len(results):
-            from .adaptive.outcome import zero_message
+            from .fit.outcome import zero_message
 
             warnings.warn(zero_message(max(smallest), self.beta), ZeroNetworkWarning, stacklevel=4)
 

@@ -8,7 +8,7 @@ import relumodel as rm
 from relumodel.api import Program
 from relumodel.batches.program import BatchProgram
 from relumodel.data import read, with_bias
-from relumodel.lowering import rebuild
+from relumodel.lift.lower import rebuild
 from relumodel.patterns import PatternSet
 from relumodel.patterns.sub_networks import patterns
 

@@ -22,7 +22,7 @@ import numpy as np
 import relumodel as rm
 import relumodel_admm.checkpoint
 import relumodel_admm.first_order
-from relumodel.recovery.network import Network
+from relumodel.trained.network import Network
 
 LIMIT = timedelta(seconds=600)
 HERE = Path(__file__).parent

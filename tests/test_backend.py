@@ -6,7 +6,7 @@ import time
 import pytest
 
 import relumodel as rm
-from relumodel import backend
+from relumodel.solve import registry as backend
 
 EVERY = frozenset(backend.CAPABILITIES)
 

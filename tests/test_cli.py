@@ -58,7 +58,7 @@ class TestBackends:
         assert any(line.startswith("clarabel") and "exponential" in line for line in lines)
 
     def test_says_why_one_is_missing(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("relumodel.backend._registered", {"absent": Absent()})
+        monkeypatch.setattr("relumodel.solve.registry._registered", {"absent": Absent()})
         assert cli.main(["backends"]) == 0
         assert "absent      not available: no licence" in capsys.readouterr().out
 
@@ -69,7 +69,7 @@ class TestCheckBackend:
         assert re.match(r"backend clarabel: \d+ passed, 0 failed", capsys.readouterr().out)
 
     def test_a_bad_one_is_reported(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("relumodel.backend._registered", {"lazy": Lazy("solved")})
+        monkeypatch.setattr("relumodel.solve.registry._registered", {"lazy": Lazy("solved")})
         assert cli.main(["check-backend", "lazy"]) == 1
         assert "FAILED   soft_threshold" in capsys.readouterr().out
 
@@ -78,7 +78,7 @@ class TestCheckBackend:
         assert "There is no backend 'none'" in capsys.readouterr().err
 
     def test_an_absent_one_is_an_error(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("relumodel.backend._registered", {"absent": Absent()})
+        monkeypatch.setattr("relumodel.solve.registry._registered", {"absent": Absent()})
         assert cli.main(["check-backend", "absent"]) == 2
         assert "no licence" in capsys.readouterr().err
 
@@ -125,18 +125,18 @@ class TestSolve:
         assert rm.load("net.npz").feature_names == ("b", "goal")
 
     def test_too_few_iterations_still_write_but_exit_1(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("relumodel.backend._registered", {"lazy": Lazy("iteration limit")})
+        monkeypatch.setattr("relumodel.solve.registry._registered", {"lazy": Lazy("iteration limit")})
         assert solve("--enumerate", "--backend", "lazy") == 1
         assert rm.load("net.npz").n_neurons == 0
 
     def test_ctrl_c_writes_the_best_so_far_and_exits_130(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("relumodel.backend._registered", {"slow": Lazy(signal.SIGINT)})
+        monkeypatch.setattr("relumodel.solve.registry._registered", {"slow": Lazy(signal.SIGINT)})
         assert solve("--enumerate", "--backend", "slow") == 130
         assert rm.load("net.npz").n_neurons > 0  # the best output weights on its patterns' neurons
 
     def test_time_limit_reaches_the_backend(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         lazy = Lazy("time limit")
-        monkeypatch.setattr("relumodel.backend._registered", {"lazy": lazy})
+        monkeypatch.setattr("relumodel.solve.registry._registered", {"lazy": lazy})
         assert solve("--enumerate", "--backend", "lazy", "--time-limit", "7", "--tol", "1e-3") == 1
         assert (lazy.asked.time_limit, lazy.asked.tol) == (7.0, 1e-3)
 

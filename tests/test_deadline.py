@@ -8,10 +8,10 @@ import pytest
 
 import relumodel as rm
 from data_strategies import example
-from relumodel import backend as registry
-from relumodel import deadline
-from relumodel.deadline import current, limited, wrapping_up
 from relumodel.program.program import Program
+from relumodel.resources import deadline
+from relumodel.resources.deadline import current, limited, wrapping_up
+from relumodel.solve import registry
 
 MODEL = rm.Model(rm.TwoLayer(rm.ReLU(), True), rm.Squared(), rm.WeightDecay(1e-2))
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import relumodel as rm
+from relumodel.declare.networks import Activation
 from relumodel.declared import Declared, number, whole
-from relumodel.losses import Loss
-from relumodel.networks import Activation
+from relumodel.functions.losses import Loss
+from relumodel.functions.penalties import Penalty
 from relumodel.patterns import PatternStrategy
-from relumodel.penalties import Penalty
 
 
 @pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int8(2), np.array(2.0), Fraction(2)])

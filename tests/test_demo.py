@@ -88,7 +88,7 @@ class Interrupted:
 
 
 def test_ctrl_c_reports_the_best_so_far(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relumodel.backend._registered", {"interrupted": Interrupted()})
+    monkeypatch.setattr("relumodel.solve.registry._registered", {"interrupted": Interrupted()})
     assert cli.main(["demo", "--backend", "interrupted"]) == 130
     assert fields(capsys.readouterr().out)["status"] == "interrupted"
 

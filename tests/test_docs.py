@@ -33,7 +33,7 @@ def name(document: Path) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 def test_python_blocks_run_in_order(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("relumodel.backend._registered", {})
+    monkeypatch.setattr("relumodel.solve.registry._registered", {})
     namespace: dict[str, Any] = {"__name__": document.stem}
     for line, code in blocks(document, "python"):
         # blank lines in front, so that a traceback points into the document

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.conic.sidecar import name_of
+from relumodel.formats.sidecar import name_of
 from relumodel.testing import hostile
 from relumodel.testing.hostile import attack_readers
 from relumodel.training_files import read_model

@@ -7,7 +7,7 @@ from scipy.optimize import minimize_scalar
 
 import relumodel as rm
 from reference import epigraph_minimum
-from relumodel.losses import positive, soft
+from relumodel.functions.losses import positive, soft
 
 LOSSES = [rm.Squared(), rm.Absolute(), rm.Huber(0.7), rm.Huber(3.0), rm.Hinge(), rm.SquaredHinge(), rm.Logistic()]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=str)

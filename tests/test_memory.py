@@ -6,12 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from relumodel.backend import Options, RawSolution
 
 import relumodel as rm
-from relumodel import memory
-from relumodel.backend import Options, RawSolution
 from relumodel.conic.size import PEAK, form_bytes, matrix_bytes, nonzeros, semidefinite_bytes
-from relumodel.memory import Room
+from relumodel.resources import memory
+from relumodel.resources.memory import Room
 from small_programs import KINDS, compiled
 
 
@@ -65,7 +65,7 @@ def test_a_backend_that_does_not_fit_is_refused_before_it_starts(monkeypatch, ba
     except rm.BackendError:
         pytest.skip(f"{backend} is not installed")
     with_room(monkeypatch, rm.backend.bytes_needed(rm.backend.find(backend), program) - 1)
-    monkeypatch.setattr("relumodel.program.maps.MaskedProduct.matrix", forbidden)
+    monkeypatch.setattr("relumodel.maps.base.MaskedProduct.matrix", forbidden)
     with pytest.raises(
         rm.MemoryLimitError, match=rf"'{backend}' would take at least .* kB of memory, and .* kB are left of the pret"
     ):
@@ -74,7 +74,7 @@ def test_a_backend_that_does_not_fit_is_refused_before_it_starts(monkeypatch, ba
 
 def test_forms_and_files_are_refused_before_they_start(monkeypatch, tmp_path):
     with_room(monkeypatch, 1000)
-    monkeypatch.setattr("relumodel.program.maps.MaskedProduct.matrix", forbidden)
+    monkeypatch.setattr("relumodel.maps.base.MaskedProduct.matrix", forbidden)
     with pytest.raises(rm.MemoryLimitError, match=r"The conic form .* Use backend='admm', which holds no such matrix"):
         compiled("LP").conic()
     for name in ("x.mps", "x.cbf.gz"):

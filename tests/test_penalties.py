@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.certify import training_bound
+from relumodel.pricing import training_bound
 from user_losses import Elastic
 
 every_penalty = pytest.mark.parametrize("penalty", [rm.WeightDecay(0.5), rm.PathNorm(0.5)], ids=str)

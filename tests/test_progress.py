@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.progress import describe, progress_line
+from relumodel.resources.progress import describe, progress_line
 
 
 def program() -> rm.Program:

@@ -5,7 +5,7 @@ import pytest
 
 import relumodel as rm
 from data_strategies import example
-from relumodel.refine import improved
+from relumodel.fit.refine import improved
 from robust_reference import crossing_optimum
 
 LOSSES = [rm.Hinge(), rm.Squared(), rm.Huber(0.3)]

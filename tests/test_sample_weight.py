@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import data_strategies as ds
 import relumodel as rm
-from relumodel.conic.sidecar import program_name
+from relumodel.formats.sidecar import program_name
 
 WEIGHTS = np.array([2.0, 0, 1, 3, 1, 0, 1])
 REPEATED = np.repeat(np.arange(7), WEIGHTS.astype(int))

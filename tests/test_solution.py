@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 import relumodel as rm
-from relumodel.solution import STATUSES
+from relumodel.solve.solution import STATUSES
 
 
 @pytest.fixture(scope="module")

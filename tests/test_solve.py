@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import relumodel as rm
 from data_strategies import LOSS_AND_PENALTY, MAKE_LOSS, MODELS, PENALTIES, REDUCTIONS, example, label, problems
 from pairwise import pairwise
-from relumodel import backend as registry
-from relumodel.solution import STATUSES
-from relumodel.solve import choose
+from relumodel.solve import registry
+from relumodel.solve.solution import STATUSES
+from relumodel.solve.solve import choose
 
 EVERY = frozenset(registry.CAPABILITIES)
 
@@ -409,7 +409,7 @@ class Weak:
 
 def test_auto_goes_on_with_the_next_backend_where_the_first_misses_the_gap(monkeypatch):
     monkeypatch.setattr("relumodel.solve.AUTO", ("weak", "clarabel"))
-    monkeypatch.setattr("relumodel.backend._registered", {"weak": Weak()})
+    monkeypatch.setattr("relumodel.solve.registry._registered", {"weak": Weak()})
     solution = compiled().solve()
     assert (solution.status, solution.backend) == ("optimal", "clarabel")
     assert solution.message.startswith("weak left a gap of")
@@ -442,7 +442,7 @@ def test_a_backend_that_declines_is_named_with_those_that_do_not():
 
 def test_auto_asks_a_reluctant_backend_last(monkeypatch):
     monkeypatch.setattr("relumodel.solve.AUTO", ("weak", "clarabel"))
-    monkeypatch.setattr("relumodel.backend._registered", {"weak": Reluctant()})
+    monkeypatch.setattr("relumodel.solve.registry._registered", {"weak": Reluctant()})
     assert choose(compiled(), "auto", 1e-1)[0][0].name == "weak"
     names = [solver.name for solver in choose(compiled(), "auto", 1e-6)[0]]
     assert names.index("clarabel") < names.index("weak")

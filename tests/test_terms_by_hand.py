@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.program.functions import Linear, Nonnegative, Vanishing
-from relumodel.program.maps import Dense, Identity
-from relumodel.recovery.sparsest import sparsest
+from relumodel.functions.base import Linear, Nonnegative, Vanishing
+from relumodel.lift.sparsest import sparsest
+from relumodel.maps.base import Dense, Identity
 from user_losses import AtMost, with_term
 
 RNG = np.random.default_rng(0)

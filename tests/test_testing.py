@@ -8,8 +8,8 @@ import pytest
 from scipy import sparse
 
 import relumodel as rm
-from relumodel import backend as registry
 from relumodel.conic.form import Cone
+from relumodel.solve import registry
 from relumodel.testing import CHECKS, ConformanceError, check_backend
 from relumodel.testing.honesty import dual_cone_violation
 

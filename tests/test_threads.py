@@ -7,7 +7,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import relumodel as rm
-from relumodel.threads import SMALL, threads_for
+from relumodel.resources.threads import SMALL, threads_for
 
 
 def threads() -> set[int]:

@@ -10,11 +10,11 @@ import numpy as np
 from array_api_compat import array_namespace
 
 import relumodel as rm
-from relumodel.losses import ResidualLoss, positive, soft
-from relumodel.penalties import Penalty
-from relumodel.program.functions import Function, Norm
+from relumodel.functions.base import Function, Norm
+from relumodel.functions.losses import ResidualLoss, positive, soft
+from relumodel.functions.penalties import Penalty
+from relumodel.functions.rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
 from relumodel.program.program import Term
-from relumodel.program.rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty
 
 
 @dataclass(frozen=True)

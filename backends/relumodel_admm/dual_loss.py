@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relumodel.program.functions import SampleLoss
+from relumodel.functions.base import SampleLoss
 
 Vector = NDArray[np.float64]
 Pair = tuple[Vector, Vector]

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
-
 from relumodel.backend import Program
-from relumodel.program.crossing_map import CrossingMap
-from relumodel.program.functions import Nonnegative
-from relumodel.program.maps import Identity, Leading, MaskedProduct, Repeated
+
+from relumodel.functions.base import Nonnegative
+from relumodel.maps.base import Identity, Leading, MaskedProduct, Repeated
+from relumodel.maps.crossing import CrossingMap
+from relumodel.maps.robust_maps import SampleWeights, Stacked
 from relumodel.program.ranks import ALONE, Alone
-from relumodel.program.robust_maps import SampleWeights, Stacked
 
 from .signed import HalfLines, Signed, turned
 

@@ -18,8 +18,8 @@ import scipy.linalg
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from relumodel.functions.roots import on_host
 from relumodel.program.arrays import Arrays
-from relumodel.program.roots import on_host
 
 from .images import Images, SeparateImages, add_signed, signed_sum
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from relumodel.backend import BackendError, Program
-from relumodel.program.functions import GroupNorm, L1Norm, Nonnegative, SampleLoss
-from relumodel.program.maps import Identity, MaskedProduct
+
+from relumodel.functions.base import GroupNorm, L1Norm, Nonnegative, SampleLoss
+from relumodel.maps.base import Identity, MaskedProduct
 
 from .dual_loss import DualLoss
 

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-
 from relumodel.backend import BackendError, ConicForm, InputError, Options, RawSolution, package_missing
+from scipy import sparse
 
 STATUS = {
     "kOptimal": "solved",

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing
 from scipy import sparse
 
-from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing
-from relumodel.program.symmetric import order_of
+from relumodel.maps.symmetric import order_of
 
 from .cost import refused
 

@@ -8,10 +8,10 @@ from collections import OrderedDict
 from typing import Any
 
 import numpy as np
-
 from relumodel.backend import Program
-from relumodel.program.functions import SampleLoss
-from relumodel.program.maps import Identity
+
+from relumodel.functions.base import SampleLoss
+from relumodel.maps.base import Identity
 from relumodel.program.program import Term
 
 from .compiled import CompiledProgram, compile_program, own_rows, pattern

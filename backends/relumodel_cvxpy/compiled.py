@@ -15,14 +15,14 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
+from relumodel.backend import Program
 from scipy import sparse
 
-from relumodel.backend import Program
-from relumodel.program.functions import Function, SampleLoss
-from relumodel.program.maps import Identity, LinearMap
+from relumodel.functions.base import Function, SampleLoss
+from relumodel.functions.rows import EXPONENTIAL, NONNEGATIVE, SEMIDEFINITE, ZERO, ConicRows, Rows
+from relumodel.maps.base import Identity, LinearMap
+from relumodel.maps.symmetric import order_of, svec, triangle
 from relumodel.program.program import Term
-from relumodel.program.rows import EXPONENTIAL, NONNEGATIVE, SEMIDEFINITE, ZERO, ConicRows, Rows
-from relumodel.program.symmetric import order_of, svec, triangle
 
 Vector = NDArray[np.float64]
 

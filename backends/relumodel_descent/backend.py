@@ -15,13 +15,13 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-
 from relumodel.backend import Options, Program, RawSolution, conic_fits, joint, many_matrices, scaled_bound, solve_parts
-from relumodel.program.ball_loss import BallLoss
-from relumodel.program.functions import SampleLoss
-from relumodel.program.quadratic_maps import BallQuadratics, QuadraticPrediction
-from relumodel.program.symmetric import smat, svec
-from relumodel.program.unit_neurons import completed, dearest_neuron, price
+
+from relumodel.certify.unit_neurons import completed, dearest_neuron, price
+from relumodel.functions.ball_loss import BallLoss
+from relumodel.functions.base import SampleLoss
+from relumodel.maps.quadratic_maps import BallQuadratics, QuadraticPrediction
+from relumodel.maps.symmetric import smat, svec
 
 Vector = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from array_api_compat import array_namespace
 
-from ..penalties import Penalty, known_norm
+from ..functions.penalties import Penalty, known_norm
 
 Array = Any
 

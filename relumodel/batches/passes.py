@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..certify.scaling import scaled_bound
 from ..data import BatchData, with_bias
-from ..penalties import Penalty
+from ..functions.penalties import Penalty
 from ..program.arrays import Arrays, converted
 from .layer import Array, Batch, Layer, Patterns, beyond, pull, smoothed
 

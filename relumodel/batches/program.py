@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data import BatchData, Data, bound, with_bias
+from ..declare.networks import Activation, ParallelThreeLayer, RandomFeatures, TwoLayer
 from ..declared import whole
 from ..errors import InputError, InputTypeError
-from ..lowering import rebuild
-from ..networks import Activation, ParallelThreeLayer, RandomFeatures, TwoLayer
+from ..functions.penalties import known_norm
+from ..lift.lower import rebuild
 from ..patterns.pattern_set import PatternSet, PatternStrategy
-from ..penalties import known_norm
 from ..program.arrays import Arrays
 from ..program.program import Guarantee, Program
 from .layer import Array, Layer
@@ -23,7 +23,7 @@ from .source import Source, Survey, survey
 from .units import LARGEST, Units, units_of
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..declare.model import Model
 
 Matrix = NDArray[np.float64]
 

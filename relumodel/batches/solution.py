@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..progress import Progress
+from ..resources.progress import Progress
 
 if TYPE_CHECKING:
     from .program import BatchProgram

@@ -13,15 +13,15 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from ..backend import Options
-from ..certify import relative_gap
+from ..certify.bound import relative_gap
 from ..certify.contradiction import refuse_above
-from ..deadline import limited
 from ..declared import number, whole
 from ..errors import InputError, InputTypeError, MissingPackageError
 from ..program.arrays import Arrays
 from ..program.tensors import Tensors
-from ..progress import progress_line
+from ..resources.deadline import limited
+from ..resources.progress import progress_line
+from ..solve.protocol import Options
 from .passes import Measured, measure, repaired, tighten
 from .solution import BatchSolution
 from .start import start_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..data import BatchData, as_array, both_classes, read_batch, read_classes, same_names, with_bias
 from ..errors import InputError, InputTypeError, RelumodelError
-from ..losses import Loss
+from ..functions.losses import Loss
 
 Matrix = NDArray[np.float64]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..adaptive.trained import trained_neurons
+from ..arrangement.scaling import unit_rows
 from ..data import Data
+from ..declare.networks import ReLU, TwoLayer
 from ..errors import InputError
-from ..networks import ReLU, TwoLayer
-from ..patterns.scaling import unit_rows
-from ..recovery.network import Network
-from ..recovery.three_layer_network import ThreeLayerNetwork
-from ..solution import Solution
+from ..solve.solution import Solution
+from ..trained.network import Network
+from ..trained.reading import trained_neurons
+from ..trained.three_layer import ThreeLayerNetwork
 from .solution import BatchSolution
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..backend import Options
 from ..data import BatchData
 from ..program.arrays import Arrays
-from ..progress import Progress
+from ..resources.progress import Progress
+from ..solve.protocol import Options
 from .factors import Neurons, Sides, factored
 from .layer import Array, Batch, smoothed
 from .passes import prepared

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..penalties import Penalty, known_norm
+from ..functions.penalties import Penalty, known_norm
 
 Matrix = NDArray[np.float64]
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..program import unit_neurons
-from ..program.functions import Linear, Norm
+from ..functions.base import Linear, Norm
+from ..functions.support import SupportEpigraph
 from ..program.program import Program, Term
-from ..program.support import SupportEpigraph
+from . import unit_neurons
 from .scaling import scaled_bound
 from .tighten import tighten
 
@@ -74,7 +74,7 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
         return _feasible_on_matrices(program, duals)
     if not isinstance(penalty, Norm):
         raise InputError(
-            f"A bound needs the dual norm of the penalty; {type(penalty).__name__} is no Norm of relumodel.program.functions with block_gauges(q)."
+            f"A bound needs the dual norm of the penalty; {type(penalty).__name__} is no Norm of relumodel.functions.base with block_gauges(q)."
         )
     others = [t for t in program.terms if t is not carrier]
     q = {t.name: _projected(t, duals[t.name]) for t in others}

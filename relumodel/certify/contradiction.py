@@ -16,8 +16,8 @@ from ..program.program import Program
 from .bound import DualPoint
 
 if TYPE_CHECKING:
-    from ..losses import Loss
-    from ..penalties import Penalty
+    from ..functions.losses import Loss
+    from ..functions.penalties import Penalty
 
 #: Rounding, relative to bound and objective, and to the products q.K x whose sum is zero.
 ROUNDING, CANCELLED = 1e-9, 1e-12

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..program.functions import Function
+from ..functions.base import Function
 from ..program.ranks import ALONE, Alone
 
 Vector = NDArray[np.float64]

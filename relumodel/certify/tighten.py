@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..deadline import current
-from ..program.cone_projection import cone_multipliers
-from ..program.functions import GroupNorm, Nonnegative, Norm
-from ..program.maps import LinearMap, MaskedProduct, Repeated
+from ..arrangement.cone_projection import cone_multipliers
+from ..functions.base import GroupNorm, Nonnegative, Norm
+from ..maps.base import LinearMap, MaskedProduct, Repeated
 from ..program.program import Program, Term
 from ..program.ranks import Alone
+from ..resources.deadline import current
 
 Vector = NDArray[np.float64]
 

@@ -12,9 +12,9 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from ..memory import require
+from ..functions.rows import CONE_KINDS, NONNEGATIVE, ZERO, ConicRows, Rows
 from ..program.program import Program, Term
-from ..program.rows import CONE_KINDS, NONNEGATIVE, ZERO, ConicRows, Rows
+from ..resources.memory import require
 from .form import Cone, ConicForm
 from .size import form_bytes, instead
 

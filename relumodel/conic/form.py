@@ -10,8 +10,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from ..program.rows import CONE_KINDS
-from ..program.symmetric import smat
+from ..functions.rows import CONE_KINDS
+from ..maps.symmetric import smat
 
 Vector = NDArray[np.float64]
 

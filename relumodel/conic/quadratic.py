@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..program.rows import CONE_KINDS, SECOND_ORDER
+from ..functions.rows import CONE_KINDS, SECOND_ORDER
 from .form import Cone, ConicForm
 
 #: The kinds of cone that come after second-order ones.

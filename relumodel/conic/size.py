@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..program.ball_loss import BallLoss
-from ..program.maps import Repeated, SegmentSums
+from ..functions.ball_loss import BallLoss
+from ..functions.semidefinite import Semidefinite, packed_size
+from ..maps.base import Repeated, SegmentSums
+from ..maps.quadratic_maps import BallQuadratics, QuadraticPrediction
 from ..program.program import Program
-from ..program.quadratic_maps import BallQuadratics, QuadraticPrediction
-from ..program.semidefinite import Semidefinite, packed_size
 
 #: Bytes of a coefficient: a float64, and its row in 64 bits.
 ENTRY = 16

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..losses import Loss
-    from ..penalties import Penalty
+    from ..functions.losses import Loss
+    from ..functions.penalties import Penalty
 
 
 def refuse_disagreement(loss: Loss, penalty: Penalty) -> None:

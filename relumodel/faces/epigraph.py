@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from ..program.rows import ConicRows
+from ..functions.rows import ConicRows
 
 #: Clarabel's names of our cones.
 CONES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..functions.one_sided import increasing, uneven
 from . import checks
-from .one_sided import increasing, uneven
 from .report import Check, SkippedError, demand, registrar
 from .subject import Subject
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from .report import FailedError, SkippedError
 
 if TYPE_CHECKING:
-    from ..losses import Loss
-    from ..program.functions import Function
+    from ..functions.base import Function
+    from ..functions.losses import Loss
 
 Matrix = NDArray[np.float64]
 

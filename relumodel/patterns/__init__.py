@@ -1,7 +1,7 @@
 """Where activation patterns come from: enumeration, sampling, a network, or the user."""
 
+from ..arrangement.arrangement import pattern_bound
 from .adaptive import AdaptivePatterns
-from .arrangement import pattern_bound
 from .enumerate import EnumeratePatterns
 from .given import GivenPatterns
 from .of_network import PatternsOf

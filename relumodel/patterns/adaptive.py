@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..declare.perturbations import Ball
 from ..declared import number, whole
 from ..errors import InputError
-from ..perturbations import Ball
 from .pattern_set import PatternSet, PatternStrategy
 
 

@@ -13,8 +13,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrangement.arrangement import readable
 from ..errors import InputError
-from .arrangement import readable
 from .pattern_set import PatternSet
 from .sub_networks import SubNetworks
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrangement.arrangement import Arrangement, arrangement, readable
+from ..arrangement.cells import interior_points, signs_at
+from ..arrangement.packing import distinct, pack
+from ..arrangement.witness import find_witnesses, is_strict
+from ..declare.perturbations import Ball
 from ..declared import whole
 from ..errors import InputError
-from ..memory import require
-from ..perturbations import Ball
+from ..resources.memory import require
 from .all_sub_networks import all_sub_networks
-from .arrangement import Arrangement, arrangement, readable
-from .cells import interior_points, signs_at
-from .packing import distinct, pack
 from .pattern_set import PatternSet, PatternStrategy
 from .sub_networks import SubNetworks
-from .witness import find_witnesses, is_strict
 
 SOME = "Take some of them with rm.SamplePatterns(count), or use fewer samples."
 """What to do where all of them do not fit memory."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrangement.witness import no_witnesses
+from ..declare.perturbations import Ball
 from ..errors import InputError, InputTypeError
-from ..perturbations import Ball
 from .holding_arrays import HoldsArrays, frozen
 from .pattern_set import PatternSet, PatternStrategy
-from .witness import no_witnesses
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)

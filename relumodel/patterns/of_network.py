@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrangement.packing import distinct, pack, told_apart
+from ..arrangement.scaling import unit_rows
+from ..arrangement.witness import is_strict
+from ..declare.perturbations import Ball
 from ..errors import InputError
-from ..perturbations import Ball
 from ..program.ranks import ALONE, Alone
 from .hidden_layer import HiddenLayer, SubNetworkLayers, hidden_layer
 from .other_libraries import is_torch, read_whole
-from .packing import distinct, pack, told_apart
 from .pattern_set import PatternSet, PatternStrategy
-from .scaling import unit_rows
 from .sub_networks import SubNetworks, given, patterns
-from .witness import is_strict
 
 
 @dataclass(frozen=True, init=False)

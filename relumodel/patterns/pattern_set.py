@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrangement.arrangement import Arrangement, arrangement
+from ..arrangement.witness import find_witnesses
+from ..declare.perturbations import Ball
 from ..declared import Declared
 from ..errors import InputError
-from ..perturbations import Ball
 from ..program.ranks import Alone
-from .arrangement import Arrangement, arrangement
 from .sub_networks import SubNetworks
-from .witness import find_witnesses
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrangement.chunks import chunks
+from ..arrangement.packing import first_seen, pack, unpack
+from ..arrangement.scaling import unit_rows
+from ..arrangement.witness import is_strict, no_witnesses
+from ..declare.perturbations import Ball
 from ..declared import whole
 from ..errors import InputError
-from ..perturbations import Ball
-from .chunks import chunks
-from .packing import first_seen, pack, unpack
 from .pattern_set import PatternSet, PatternStrategy
-from .scaling import unit_rows
-from .witness import is_strict, no_witnesses
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrangement.arrangement import Arrangement, arrangement, cell_bound, readable
+from ..arrangement.chunks import chunks
+from ..arrangement.packing import first_seen, pack, told_apart, unpack
+from ..arrangement.scaling import unit_rows
+from ..arrangement.witness import is_strict
+from ..declare.perturbations import Ball
 from ..declared import whole
 from ..errors import InputError
-from ..memory import FEWER, require
-from ..perturbations import Ball
 from ..program.ranks import ALONE, Alone
-from .arrangement import Arrangement, arrangement, cell_bound, readable
-from .chunks import chunks
+from ..resources.memory import FEWER, require
 from .enumerate import enumerated
-from .packing import first_seen, pack, told_apart, unpack
 from .pattern_set import PatternSet, PatternStrategy
-from .scaling import unit_rows
 from .sub_networks import SubNetworks, sampled
-from .witness import is_strict
 
 ENUMERABLE = 100_000
 """When drawing brings nothing new, patterns bounded by this number are listed instead."""

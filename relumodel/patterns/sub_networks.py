@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..deadline import current
+from ..arrangement.scaling import unit_rows
+from ..arrangement.witness import is_strict, widest
 from ..errors import InputError
-from .scaling import unit_rows
-from .witness import is_strict, widest
+from ..resources.deadline import current
 
 Matrix = NDArray[np.float64]
 

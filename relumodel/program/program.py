@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, InputTypeError
-from .functions import Function
-from .maps import Identity, Leading, LinearMap, Repeated
+from ..functions.base import Function
+from ..functions.rows import ConicRows
+from ..functions.semidefinite import Semidefinite
+from ..maps.base import Identity, Leading, LinearMap, Repeated
 from .ranks import ALONE, Alone
-from .rows import ConicRows
-from .semidefinite import Semidefinite
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..declare.model import Model
 
 Vector = NDArray[np.float64]
 

@@ -13,11 +13,13 @@ import scipy
 from numpy.typing import NDArray
 
 from ..api import Program
-from ..backend import Backend, ConicForm, Options, RawSolution, declined, lacking
 from ..conic.assemble import Assembled, assemble
+from ..conic.form import ConicForm
 from ..conic.quadratic import quadratic_to_cone
 from ..errors import RelumodelError
 from ..faces.report import FailedError, SkippedError, demand
+from ..solve.protocol import Backend, Options, RawSolution
+from ..solve.registry import declined, lacking
 from .output import Captured, captured_output
 
 Vector = NDArray[np.float64]

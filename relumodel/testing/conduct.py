@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..api import Model, Program
+from ..declare.networks import ReLU, TwoLayer
 from ..errors import RelumodelError
-from ..losses import Hinge
-from ..networks import ReLU, TwoLayer
+from ..functions.losses import Hinge
+from ..functions.penalties import PathNorm, Penalty, WeightDecay
 from ..patterns import SamplePatterns
-from ..penalties import PathNorm, Penalty, WeightDecay
 from .bench import Bench, Case, Handed, Run, SkippedError, demand, hand_over
 from .kit import check
 

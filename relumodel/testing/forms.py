@@ -9,8 +9,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from ..backend import ConicForm
-from ..conic.form import Cone
+from ..conic.form import Cone, ConicForm
 from .bench import Bench, Handed, Run, SkippedError, demand
 from .kit import check
 

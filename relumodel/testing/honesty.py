@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend import RAW_STATUSES, ConicForm, Program
-from ..conic.form import cone_violation
+from ..conic.form import ConicForm, cone_violation
+from ..program.program import Program
+from ..solve.protocol import RAW_STATUSES
 from .bench import Bench, Case, FailedError, Run, SkippedError, demand
 from .kit import check
 

@@ -25,7 +25,7 @@ import numpy as np
 
 import relumodel as rm
 
-from ..conic.sidecar import name_of
+from ..formats.sidecar import name_of
 from ..training_files import read_model, read_table
 
 Rng = np.random.Generator

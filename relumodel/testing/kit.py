@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import backend as registry
 from ..declared import number
 from ..faces.report import Check, ConformanceError, Outcome, Report, registrar, run_checks
+from ..solve import registry
 from .bench import Bench
 
 __all__ = ["CHECKS", "Check", "ConformanceError", "Outcome", "Report", "check", "check_backend"]

@@ -11,9 +11,9 @@ from ..faces.losses import LOSS_CHECKS
 from ..faces.penalties import PENALTY_CHECKS, of_penalty
 from ..faces.report import Report, run_checks
 from ..faces.subject import of_function, of_loss
-from ..losses import Loss
-from ..penalties import Penalty
-from ..program.functions import Function
+from ..functions.base import Function
+from ..functions.losses import Loss
+from ..functions.penalties import Penalty
 
 if TYPE_CHECKING:
     from typing import Any
@@ -42,7 +42,7 @@ def check_function(
     function: Function, size: int = 6, *, only: Sequence[str] | None = None, raise_on_failure: bool = True
 ) -> Report:
     """Run the checks on a function of a program, on vectors of `size` numbers. As `check_loss`, of `FUNCTION_CHECKS`."""
-    _instance(function, Function, "check_function", "relumodel.program.functions.Nonnegative()")
+    _instance(function, Function, "check_function", "relumodel.functions.base.Nonnegative()")
     subject = of_function(function, size)
     return run_checks(FUNCTION_CHECKS, subject, subject.title, only, raise_on_failure)
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..api import Model, Program
-from ..class_losses import MultiMargin
-from ..losses import Absolute, Hinge, Huber, Logistic, Loss, Squared, SquaredHinge
-from ..networks import Activation, GatedReLU, LeakyReLU, Polynomial, ReLU, TwoLayer
+from ..declare.networks import Activation, GatedReLU, LeakyReLU, Polynomial, ReLU, TwoLayer
+from ..declare.perturbations import L2, LInf, Perturbation
+from ..functions.class_losses import MultiMargin
+from ..functions.losses import Absolute, Hinge, Huber, Logistic, Loss, Squared, SquaredHinge
+from ..functions.penalties import PathNorm, Penalty, WeightDecay
 from ..patterns import GivenPatterns
-from ..penalties import PathNorm, Penalty, WeightDecay
-from ..perturbations import L2, LInf, Perturbation
 from .bench import CASES, Bench, Case, demand
 from .kit import check
 

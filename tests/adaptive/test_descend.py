@@ -6,10 +6,10 @@ from scipy.optimize import check_grad
 
 import relumodel as rm
 from data_strategies import LOSSES, PENALTIES
-from relumodel.adaptive.descend import _objective, descend, random_start
-from relumodel.adaptive.training import Training
 from relumodel.data import read
-from relumodel.deadline import limited
+from relumodel.fit.descend import _objective, descend, random_start
+from relumodel.fit.training import Training
+from relumodel.resources.deadline import limited
 
 CLASSES = [rm.MultiMargin(), rm.SoftmaxCrossEntropy()]
 

@@ -5,10 +5,10 @@ import pytest
 
 import relumodel as rm
 from data_strategies import LOSSES
-from relumodel.adaptive.dual import Dual
-from relumodel.adaptive.training import Training
-from relumodel.certify.neurons import neurons_of
 from relumodel.data import read
+from relumodel.fit.dual import Dual
+from relumodel.fit.training import Training
+from relumodel.robustness.neurons import neurons_of
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=str)

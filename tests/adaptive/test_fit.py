@@ -11,13 +11,13 @@ from hypothesis import given, settings
 
 import data_strategies as ds
 import relumodel as rm
-from relumodel.adaptive import dual, loop
-from relumodel.adaptive.dual import Dual
-from relumodel.adaptive.training import Training
-from relumodel.certify.global_bound import global_bound
-from relumodel.certify.pricing import largest_price
 from relumodel.data import read
-from relumodel.program.functions import SampleLoss
+from relumodel.fit import dual, loop
+from relumodel.fit.dual import Dual
+from relumodel.fit.training import Training
+from relumodel.functions.base import SampleLoss
+from relumodel.pricing import largest_price
+from relumodel.pricing.global_bound import global_bound
 
 SELF_GATED = ds.LOSS_AND_PENALTY
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from relumodel.adaptive.merge import merged, spread
-from relumodel.certify.neurons import Neurons
+from relumodel.fit.merge import merged, spread
+from relumodel.robustness.neurons import Neurons
 
 
 def test_parallel_neurons_of_one_sign_become_one_of_the_same_function():

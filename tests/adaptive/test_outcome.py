@@ -9,8 +9,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 import relumodel as rm
-from relumodel.adaptive.outcome import gap_wanted
-from relumodel.adaptive.result import Fit
+from relumodel.fit.outcome import gap_wanted
+from relumodel.fit.result import Fit
 from relumodel.sklearn import ConvexReLUClassifier, ConvexReLURegressor
 
 X = np.random.default_rng(0).uniform(-1, 1, (25, 2))

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import relumodel as rm
-from relumodel.adaptive.training import Training
-from relumodel.certify.neurons import neurons_of
 from relumodel.data import read
+from relumodel.fit.training import Training
+from relumodel.robustness.neurons import neurons_of
 
 QUICK = rm.AdaptivePatterns(width=12, starts=10, rounds=3, gap=2e-2, seed=1)
 NETWORK = rm.TwoLayer(rm.ReLU(), bias=True)

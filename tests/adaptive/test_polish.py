@@ -11,8 +11,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import data_strategies as ds
 import relumodel as rm
-from relumodel.adaptive.trained import network_of, trained_neurons
 from relumodel.data import read
+from relumodel.trained.reading import network_of, trained_neurons
 
 MODEL = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Logistic(), rm.WeightDecay(1e-3))
 QUICK = rm.AdaptivePatterns(width=8, starts=30, rounds=1, proof=1)

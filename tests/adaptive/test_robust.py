@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 import relumodel as rm
 from data_strategies import example, matrices, targets
-from relumodel.adaptive import robust, robust_descend
-from relumodel.adaptive.robust_descend import descend, random_start
-from relumodel.adaptive.robust_program import program_of
-from relumodel.adaptive.robust_training import RobustTraining
-from relumodel.certify.neurons import neurons_of
 from relumodel.data import read
+from relumodel.fit import robust, robust_descend
+from relumodel.fit.robust_descend import descend, random_start
+from relumodel.fit.robust_program import program_of
+from relumodel.fit.robust_training import RobustTraining
+from relumodel.robustness.neurons import neurons_of
 from robust_reference import draws
 
 LOSSES = [rm.Hinge(), rm.SquaredHinge(), rm.Logistic(), rm.Squared(), rm.Absolute(), rm.Huber(0.3)]

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import relumodel as rm
-from relumodel.adaptive.robust_bound import bound
-from relumodel.certify.neurons import Neurons, neurons_of
-from relumodel.certify.relaxation import relaxed_bound
 from relumodel.data import with_bias
+from relumodel.fit.robust_bound import bound
+from relumodel.robustness.neurons import Neurons, neurons_of
+from relumodel.robustness.relaxation import relaxed_bound
 from robust_networks import SETS, attacked_networks
 from robust_reference import draws
 

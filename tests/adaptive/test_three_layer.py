@@ -7,9 +7,9 @@ import pytest
 
 import relumodel as rm
 from data_strategies import PENALTIES
-from relumodel.adaptive.three_layer import ThreeLayerLoop, blocks_of
-from relumodel.adaptive.training import Training
 from relumodel.data import read
+from relumodel.fit.three_layer import ThreeLayerLoop, blocks_of
+from relumodel.fit.training import Training
 
 QUICK = rm.AdaptivePatterns(rounds=1, width=10, seed=1)
 LOSSES = [rm.Squared(), rm.Hinge(), rm.SoftmaxCrossEntropy()]

@@ -6,8 +6,8 @@ import pytest
 import relumodel as rm
 from data_strategies import COVERING, example, label
 from reference import optimum
-from relumodel import backend as registry
-from relumodel.solution import Solution
+from relumodel.solve import registry
+from relumodel.solve.solution import Solution
 
 #: but the one for polynomial networks alone, and the one that does the iterations of admm elsewhere
 OTHERS = ("descent", "torch")

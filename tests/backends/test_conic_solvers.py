@@ -7,7 +7,7 @@ import pytest
 
 import relumodel as rm
 from data_strategies import example
-from relumodel import backend as registry
+from relumodel.solve import registry
 
 CONIC = ["clarabel", "ecos", "scs", "highs"]
 

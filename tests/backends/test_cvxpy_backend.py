@@ -13,7 +13,7 @@ from scipy.sparse.linalg import ArpackNoConvergence
 
 import relumodel as rm
 from data_strategies import LOSS_AND_PENALTY, example, label, targets
-from relumodel.program.functions import SampleLoss
+from relumodel.functions.base import SampleLoss
 from relumodel.program.program import Term
 from relumodel_cvxpy.backend import CvxpyBackend
 from relumodel_cvxpy.cache import SIZE

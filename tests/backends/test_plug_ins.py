@@ -9,7 +9,7 @@ import pytest
 
 import relumodel as rm
 from data_strategies import example
-from relumodel import backend as registry
+from relumodel.solve import registry
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = {

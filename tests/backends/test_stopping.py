@@ -9,8 +9,8 @@ import pytest
 
 import relumodel as rm
 from data_strategies import example
-from relumodel import backend as registry
 from relumodel.conic.assemble import assemble
+from relumodel.solve import registry
 
 WITH_CALLBACK = ["clarabel", "scs", "highs"]
 WITH_CLOCK = ["clarabel", "scs", "highs", "cvxpy"]

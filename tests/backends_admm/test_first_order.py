@@ -5,15 +5,15 @@ import warnings
 
 import numpy as np
 import pytest
+from relumodel.backend import Options
 
 import relumodel as rm
-from relumodel.backend import Options
-from relumodel.memory import Room
+from relumodel.functions.base import Nonnegative
+from relumodel.maps.base import Identity, Leading, Repeated
+from relumodel.maps.crossing import CrossingMap
+from relumodel.maps.robust_maps import SampleWeights, Stacked
 from relumodel.program.arrays import Arrays
-from relumodel.program.crossing_map import CrossingMap
-from relumodel.program.functions import Nonnegative
-from relumodel.program.maps import Identity, Leading, Repeated
-from relumodel.program.robust_maps import SampleWeights, Stacked
+from relumodel.resources.memory import Room
 from relumodel_admm import normal_system
 from relumodel_admm.backend import AdmmBackend
 from relumodel_admm.first_order import FirstOrder, samples
@@ -339,7 +339,7 @@ def test_the_zero_optimum_is_seen_at_once(loss, robust):
 
 
 def test_memory_is_checked_before_the_start(monkeypatch):
-    monkeypatch.setattr("relumodel.memory.available", lambda: Room(2.0**10, "the pretended limit"))
+    monkeypatch.setattr("relumodel.resources.memory.available", lambda: Room(2.0**10, "the pretended limit"))
     with pytest.raises(
         rm.MemoryLimitError, match=r"would take at least .* kB of memory, and 1.02 kB are left of the pretended limit"
     ):
@@ -385,7 +385,7 @@ def test_the_method_is_chosen_and_named(monkeypatch):
     assert "one of its iterations would take about" in program().solve(backend=AdmmBackend(), tol=1e-2).message
     monkeypatch.setattr("relumodel_admm.backend.HEAVY", np.inf)
     room = AdmmBackend().bytes_needed(program())
-    monkeypatch.setattr("relumodel.memory.available", lambda: Room(room, "the pretended limit"))
+    monkeypatch.setattr("relumodel.resources.memory.available", lambda: Room(room, "the pretended limit"))
     message = program().solve(backend=AdmmBackend(), tol=1e-2).message
     assert message.startswith("ADMM")
     assert "no interior point, since it would need about" in message

@@ -8,9 +8,9 @@ from importlib.metadata import entry_points
 
 import numpy as np
 import pytest
+from relumodel.backend import Options
 
 import relumodel as rm
-from relumodel.backend import Options
 from relumodel.program.arrays import Arrays
 from relumodel.testing import check_backend
 from relumodel_admm.backend import AdmmBackend
@@ -115,7 +115,7 @@ def test_an_iteration_asks_nothing(monkeypatch):
                 asked.append(function)
             return function(*args, **(kwargs or {}))
 
-    for part in ("relumodel.program.roots", "relumodel_admm.normal_system"):
+    for part in ("relumodel.functions.roots", "relumodel_admm.normal_system"):
         monkeypatch.setattr(f"{part}.on_host", lambda values: False)
     monkeypatch.setattr("relumodel_admm.first_order.DENSE", 0)
     for name in ("squared", "hinge, path norm", "huber, leaky", "squared hinge, gated"):
@@ -156,7 +156,7 @@ def test_an_iteration_stays_on_its_device(name, dense, monkeypatch):
 def test_without_asking_it_finds_the_same(monkeypatch):
     """The branch of devices, taken on the CPU."""
     here = solved(CASES["logistic"], 1e-12, max_iter=30)
-    for part in ("relumodel.program.roots", "relumodel_admm.normal_system"):
+    for part in ("relumodel.functions.roots", "relumodel_admm.normal_system"):
         monkeypatch.setattr(f"{part}.on_host", lambda values: isinstance(values, np.ndarray))
     there = solved(CASES["logistic"], 1e-12, max_iter=30)
     assert there.objective == pytest.approx(here.objective, rel=1e-9)

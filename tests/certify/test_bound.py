@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 import relumodel as rm
 from data_strategies import COVERING, LOSS_AND_PENALTY, MODELS, example, label, problems
 from reference import optimum
-from relumodel.certify import certify, relative_gap
-from relumodel.certify.bound import gradients
+from relumodel.certify.bound import certify, gradients, relative_gap
 from relumodel.conic.assemble import assemble
 
 

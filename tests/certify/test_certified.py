@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 import relumodel as rm
-from relumodel.certify import certified as verdicts
+from relumodel.robustness import certified as verdicts
 from robust_networks import attacked_networks, random_network
 from robust_reference import draws
 
@@ -152,7 +152,7 @@ def test_many_samples_are_certified_in_parts(monkeypatch):
     X = np.random.default_rng(2).standard_normal((50, 3))
     y = network.predict(X)
     whole = network.certified(X, y, rm.L2(0.3))
-    monkeypatch.setattr("relumodel.patterns.chunks.ENTRIES", 400)
+    monkeypatch.setattr("relumodel.arrangement.chunks.ENTRIES", 400)
     np.testing.assert_array_equal(network.certified(X, y, rm.L2(0.3)), whole)
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.certify import training_bound
 from relumodel.certify.contradiction import refuse_above
-from relumodel.program.functions import SampleLoss
+from relumodel.functions.base import SampleLoss
+from relumodel.pricing import training_bound
 from user_losses import Elastic, HeavierHuber, WrongFar
 
 RNG = np.random.default_rng(0)

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import relumodel as rm
-from relumodel.certify.crossing_bound import crossing_bound
-from relumodel.certify.neurons import Neurons, neurons_of
 from relumodel.data import with_bias
-from relumodel.perturbations import Ball
+from relumodel.declare.perturbations import Ball
+from relumodel.robustness.crossing_bound import crossing_bound
+from relumodel.robustness.neurons import Neurons, neurons_of
 from robust_networks import ACTIVATIONS, SETS, attacked_networks
 from robust_reference import draws
 

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 
 import relumodel as rm
-from relumodel.certify.crossing_bound import crossing_bound
-from relumodel.certify.exact_margin import lowest_margin
-from relumodel.certify.neurons import neurons_of
 from relumodel.data import with_bias
+from relumodel.robustness.crossing_bound import crossing_bound
+from relumodel.robustness.exact_margin import lowest_margin
+from relumodel.robustness.neurons import neurons_of
 from robust_networks import attacked_networks, random_network
 from robust_reference import draws, inside
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from relumodel.certify.cone_relaxation import ConeRelaxation
-from relumodel.certify.cones import orthants, split
-from relumodel.certify.price_function import reduced
-from relumodel.certify.simplex_relaxation import SimplexRelaxation
+from relumodel.pricing.cone_relaxation import ConeRelaxation
+from relumodel.pricing.cones import orthants, split
+from relumodel.pricing.price_function import reduced
+from relumodel.pricing.simplex_relaxation import SimplexRelaxation
 
 RELAXATIONS = pytest.mark.parametrize(("make", "rotate"), [(ConeRelaxation, True), (SimplexRelaxation, False)], ids=["l2", "l1"])
 

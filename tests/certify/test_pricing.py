@@ -10,8 +10,7 @@ from scipy.optimize import linprog
 
 import relumodel as rm
 from data_strategies import matrices, targets
-from relumodel.certify.pricing import largest_price
-from relumodel.certify.training_bound import training_bound
+from relumodel.pricing import largest_price, training_bound
 
 
 def sigma(t, slope):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import data_strategies as ds
 import relumodel as rm
-from relumodel.certify.quadratic import Quadratic, distance_to_boundary
+from relumodel.robustness.quadratic import Quadratic, distance_to_boundary
 
 
 def network_of(seed, d=3, loss=None, activation=None, neurons=6):

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import relumodel as rm
-from relumodel.certify.crossing_bound import crossing_bound
-from relumodel.certify.neurons import Neurons, neurons_of
-from relumodel.certify.relaxation import relaxed_bound
 from relumodel.data import with_bias
+from relumodel.robustness.crossing_bound import crossing_bound
+from relumodel.robustness.neurons import Neurons, neurons_of
+from relumodel.robustness.relaxation import relaxed_bound
 from robust_networks import SETS, attacked_networks
 from robust_reference import draws
 

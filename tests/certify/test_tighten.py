@@ -7,7 +7,7 @@ import relumodel as rm
 from data_strategies import MODELS, problems
 from relumodel.certify.bound import gradients
 from relumodel.certify.tighten import tighten
-from relumodel.deadline import limited
+from relumodel.resources.deadline import limited
 
 SELF_GATED = [m for m in MODELS if m.network.activation.self_gated]
 

@@ -10,8 +10,8 @@ from scipy import sparse
 import relumodel as rm
 from cbf_reader import CbfError, read_cbf
 from data_strategies import MODELS, label, problems
-from relumodel.conic.cbf import row_order, write_cbf
-from relumodel.program.symmetric import smat
+from relumodel.formats.cbf import row_order, write_cbf
+from relumodel.maps.symmetric import smat
 from small_programs import KINDS, compiled
 
 OURS = {"zero": "L=", "nonnegative": "L+", "second-order": "Q", "exponential": "EXP"}

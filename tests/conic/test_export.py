@@ -11,9 +11,9 @@ from hypothesis import given, settings
 
 import relumodel as rm
 from data_strategies import problems
-from relumodel.conic import cbf, columns, export, mps
-from relumodel.conic.sidecar import program_name
 from relumodel.files import replace_file
+from relumodel.formats import cbf, columns, export, mps
+from relumodel.formats.sidecar import program_name
 from small_programs import KINDS, compiled
 
 
@@ -142,7 +142,7 @@ def test_pieces_make_no_difference(suffix, tmp_path, monkeypatch):
 
 
 def test_progress_is_shown_when_asked(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("relumodel.progress.PLAIN", 0.0)
+    monkeypatch.setattr("relumodel.resources.progress.PLAIN", 0.0)
     compiled("LP").write(tmp_path / "p.mps")
     assert capsys.readouterr().err == ""
     compiled("LP").write(tmp_path / "p.mps", verbose=True)

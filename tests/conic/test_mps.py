@@ -12,7 +12,7 @@ from scipy import sparse
 import relumodel as rm
 from data_strategies import problems
 from mps_reader import Mps, MpsError, read_mps
-from relumodel.conic.mps import HOLDS, write_mps
+from relumodel.formats.mps import HOLDS, write_mps
 from small_programs import KINDS, compiled
 
 INTO_MPS = [kind for kind in KINDS if "exponential" not in kind and "SDP" not in kind]

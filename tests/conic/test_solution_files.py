@@ -9,9 +9,9 @@ import pytest
 
 import relumodel as rm
 from relumodel.conic.assemble import assemble
-from relumodel.conic.cbf import row_order
-from relumodel.conic.solutions import read_solution_file
-from relumodel.program.symmetric import smat
+from relumodel.formats.cbf import row_order
+from relumodel.formats.solutions import read_solution_file
+from relumodel.maps.symmetric import smat
 from small_programs import KINDS, compiled, optimum
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.conic.import_solution import import_solution
-from relumodel.conic.solutions import read_solution_file
+from relumodel.formats.import_solution import import_solution
+from relumodel.formats.solutions import read_solution_file
 
 SAMPLES = Path(__file__).parent / "solutions"
 FILES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix != ".json")

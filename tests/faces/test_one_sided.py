@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.adaptive.robust_training import RobustTraining
-from relumodel.certify.worst_case import worst_case
-from relumodel.faces.one_sided import refuse_two_sided
-from relumodel.program.ball_loss import sides
-from relumodel.program.functions import SampleLoss
-from relumodel.program.robust import RobustLoss
+from relumodel.fit.robust_training import RobustTraining
+from relumodel.functions.ball_loss import sides
+from relumodel.functions.base import SampleLoss
+from relumodel.functions.one_sided import refuse_two_sided
+from relumodel.functions.robust import RobustLoss
+from relumodel.robustness.worst_case import worst_case
 from user_losses import EvenPinball, Pinball
 
 RNG = np.random.default_rng(0)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.losses import ResidualLoss
-from relumodel.program.class_loss import ClassSampleLoss
-from relumodel.program.functions import GroupNorm, L1Norm, Linear, Nonnegative, SampleLoss, Vanishing
-from relumodel.program.semidefinite import Semidefinite
+from relumodel.functions.base import GroupNorm, L1Norm, Linear, Nonnegative, SampleLoss, Vanishing
+from relumodel.functions.class_sample_loss import ClassSampleLoss
+from relumodel.functions.losses import ResidualLoss
+from relumodel.functions.semidefinite import Semidefinite
 from relumodel.testing import (
     FUNCTION_CHECKS,
     LOSS_CHECKS,

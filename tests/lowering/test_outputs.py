@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import relumodel as rm
 from data_strategies import matrices
 from reference import loss_in_cvxpy
-from relumodel.program.maps import Repeated
+from relumodel.maps.base import Repeated
 
 NETWORKS = {
     "relu": (rm.TwoLayer(rm.ReLU(), bias=True), rm.SamplePatterns(5, seed=1)),

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_strategies import matrices
+from relumodel.arrangement.arrangement import arrangement, cell_bound, readable
 from relumodel.patterns import pattern_bound
-from relumodel.patterns.arrangement import arrangement, cell_bound, readable
 
 
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (5, 1), (6, 2), (7, 3), (4, 6), (9, 5)])

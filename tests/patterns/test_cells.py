@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from relumodel.arrangement.arrangement import arrangement
+from relumodel.arrangement.cells import interior_points, signs_at
 from relumodel.patterns import EnumeratePatterns
-from relumodel.patterns.arrangement import arrangement
-from relumodel.patterns.cells import interior_points, signs_at
 
 
 def exact_count(rows) -> int:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from relumodel.patterns.chunks import ENTRIES, chunks
+from relumodel.arrangement.chunks import ENTRIES, chunks
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 1000])

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import relumodel as rm
 from data_strategies import matrices
+from relumodel.arrangement.witness import find_witnesses, is_strict
 from relumodel.patterns import PatternsOf, PatternStrategy
-from relumodel.patterns.witness import find_witnesses, is_strict
 
 
 def network(weights, bias=False):

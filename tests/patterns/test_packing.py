@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from relumodel.patterns.packing import distinct, first_seen, pack, unpack
+from relumodel.arrangement.packing import distinct, first_seen, pack, unpack
 
 SIGNS = st.tuples(st.integers(0, 20), st.sampled_from([1, 3, 64, 65, 130])).flatmap(lambda shape: arrays(bool, shape))
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from relumodel.patterns.parallel import merge_parallel
+from relumodel.arrangement.parallel import merge_parallel
 
 
 def units(*rows):
@@ -40,7 +40,7 @@ def test_the_tolerance_of_each_vector_counts():
 
 def test_rows_at_equal_height_of_the_probe_are_compared_in_full():
     # the mirror image in the probe's orthogonal complement has the same height but is another line
-    from relumodel.patterns.parallel import _probe
+    from relumodel.arrangement.parallel import _probe
 
     probe, row = _probe(3), units([1, 2, 3])[0]
     mirrored = 2 * (row @ probe) * probe - row

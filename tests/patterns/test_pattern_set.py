@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import relumodel as rm
+from relumodel.arrangement.witness import find_witnesses
 from relumodel.patterns import PatternSet, PatternStrategy
-from relumodel.patterns.witness import find_witnesses
 
 
 def test_count_is_the_number_of_columns():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import relumodel as rm
+from relumodel.arrangement.robust_witness import is_robust
 from relumodel.patterns.robust_sample import with_uniform
-from relumodel.patterns.robust_witness import is_robust
 
 
 def data(n=30, d=3, seed=0):

@@ -6,9 +6,9 @@ from scipy.optimize import linprog
 
 import relumodel as rm
 from data_strategies import matrices
+from relumodel.arrangement.robust_witness import is_robust, largest_factor, robust_witnesses
+from relumodel.declare.perturbations import Ball
 from relumodel.patterns import EnumeratePatterns
-from relumodel.patterns.robust_witness import is_robust, largest_factor, robust_witnesses
-from relumodel.perturbations import Ball
 from robust_reference import draws
 
 SETS = [rm.LInf, rm.L2, rm.L1]

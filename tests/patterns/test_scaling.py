@@ -1,6 +1,6 @@
 import numpy as np
 
-from relumodel.patterns.scaling import column_scales, unit_rows
+from relumodel.arrangement.scaling import column_scales, unit_rows
 
 
 def test_unit_rows_survive_extreme_scales_and_keep_zeros():

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 
 from data_strategies import matrices
+from relumodel.arrangement.witness import find_witnesses, is_strict
 from relumodel.patterns import EnumeratePatterns
-from relumodel.patterns.witness import find_witnesses, is_strict
 
 
 def test_strict_means_beyond_rounding():

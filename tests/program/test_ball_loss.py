@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import data_strategies as ds
 import relumodel as rm
 from reference import epigraph_minimum
-from relumodel.program.ball_loss import BallLoss
+from relumodel.functions.ball_loss import BallLoss
 
 POLYNOMIAL = rm.TwoLayer(rm.Polynomial(), bias=True)
 
@@ -49,7 +49,7 @@ def test_the_value_is_that_of_the_worst_points_and_no_other_is_worse(problem):
     f = term.function
     z = term.map.forward(rng.standard_normal(term.map.shape[1]))
     S, G, value = f.split(z)
-    from relumodel.program.symmetric import smat
+    from relumodel.maps.symmetric import smat
 
     h, e = f.worst(z)
     attained = f.signs * (value + (G * e).sum(axis=1) + ((e @ smat(S)) * e).sum(axis=1))

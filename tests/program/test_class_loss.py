@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 import relumodel as rm
 from reference import epigraph_minimum
-from relumodel.class_losses import onto_simplex
-from relumodel.program.class_loss import ClassSampleLoss
+from relumodel.functions.class_losses import onto_simplex
+from relumodel.functions.class_sample_loss import ClassSampleLoss
 
 LABELS = np.array([2.0, 0, 7, 2])
 CLASSES = np.array([0.0, 2, 7])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from relumodel.program import cone_projection
-from relumodel.program.cone_projection import cone_multipliers
+from relumodel.arrangement import cone_projection
+from relumodel.arrangement.cone_projection import cone_multipliers
 
 
 def cone(n, d, seed, kind="plain"):

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 import relumodel as rm
 from data_strategies import matrices
-from relumodel.perturbations import Ball
-from relumodel.program.crossing import CrossingLoss
-from relumodel.program.crossing_map import CrossingMap
-from relumodel.program.functions import SampleLoss
-from relumodel.program.support import SupportEpigraph
+from relumodel.declare.perturbations import Ball
+from relumodel.functions.base import SampleLoss
+from relumodel.functions.crossing import CrossingLoss
+from relumodel.functions.support import SupportEpigraph
+from relumodel.maps.crossing import CrossingMap
 from robust_reference import draws
 
 

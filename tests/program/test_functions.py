@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 import relumodel as rm
 from data_strategies import LOSSES, targets
 from reference import epigraph_minimum
-from relumodel.program.functions import GroupNorm, L1Norm, Nonnegative, SampleLoss, block_norms
+from relumodel.functions.base import GroupNorm, L1Norm, Nonnegative, SampleLoss, block_norms
 
 SIZE = 6
 BOUND = [SampleLoss.bind(loss, targets(loss, SIZE)) for loss in LOSSES]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_strategies import matrices
-from relumodel.program.maps import Dense, Identity, MaskedProduct, SegmentSums
+from relumodel.maps.base import Dense, Identity, MaskedProduct, SegmentSums
 
 SIGNS = [(1.0, -1.0), (1.0, 1.0), (1.0,), (-1.0, 1.0)]
 MASKS = [lambda D: D.astype(np.int8), lambda D: np.where(D, 1, -1).astype(np.int8), lambda D: np.where(D, 1.0, 0.3)]

@@ -4,7 +4,7 @@ from hypothesis import given
 
 import relumodel as rm
 from data_strategies import LOSS_AND_PENALTY, example, label, problems
-from relumodel.program.functions import GroupNorm
+from relumodel.functions.base import GroupNorm
 
 # X = [[1], [-2]], both patterns: D = [[1, 0], [0, 1]]. With v = (3, -1), w = (0.5, 0):
 #   prediction = D X (v - w) = (3 - 0.5, (-2)(-1)) = (2.5, 2);   y = (2, 0)

@@ -12,11 +12,11 @@ from hypothesis.extra.numpy import arrays
 import relumodel as rm
 from data_strategies import LOSSES, targets
 from reference import epigraph_minimum
-from relumodel.perturbations import Ball
-from relumodel.program.crossing import CrossingLoss
-from relumodel.program.functions import SampleLoss
-from relumodel.program.robust import RobustCones, RobustLoss
-from relumodel.program.support import SupportEpigraph
+from relumodel.declare.perturbations import Ball
+from relumodel.functions.base import SampleLoss
+from relumodel.functions.crossing import CrossingLoss
+from relumodel.functions.robust import RobustCones, RobustLoss
+from relumodel.functions.support import SupportEpigraph
 
 #: n samples, d columns of which the second is never perturbed, P patterns
 N, D, P = 4, 3, 2

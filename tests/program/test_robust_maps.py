@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from data_strategies import matrices
-from relumodel.program.maps import Identity, MaskedProduct
-from relumodel.program.robust_maps import SampleWeights, Stacked, kron_identity
+from relumodel.maps.base import Identity, MaskedProduct
+from relumodel.maps.robust_maps import SampleWeights, Stacked, kron_identity
 
 
 @st.composite

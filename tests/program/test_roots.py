@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from relumodel.program.roots import monotone_root, segment_sum
+from relumodel.functions.roots import monotone_root, segment_sum
 
 
 def test_the_root_of_every_entry():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from relumodel.program.rows import diagonal, empty
+from relumodel.functions.rows import diagonal, empty
 
 
 def test_diagonal():

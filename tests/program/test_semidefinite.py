@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 import relumodel as rm
 from relumodel.conic.form import cone_violation
-from relumodel.program.semidefinite import Semidefinite
-from relumodel.program.symmetric import order_of, packed_size, smat, svec
+from relumodel.functions.semidefinite import Semidefinite
+from relumodel.maps.symmetric import order_of, packed_size, smat, svec
 
 orders = st.integers(1, 6)
 seeds = st.integers(0, 10**6)

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relumodel.program.trust_region import unit_ball_minimum
+from relumodel.functions.trust_region import unit_ball_minimum
 
 
 @st.composite

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from data_strategies import matrices
-from relumodel.recovery.cone_repair import into_cone
+from relumodel.lift.cone_repair import into_cone
 
 
 @st.composite

@@ -22,7 +22,7 @@ def two_layer(activation, bias=True, d=3, m=5, seed=0):
     rng = np.random.default_rng(seed)
     U, a = rng.standard_normal((d + bias, m)) / max(m, 1), rng.standard_normal(m) / max(m, 1)
     if isinstance(activation, rm.Polynomial):
-        from relumodel.recovery.polynomial_network import PolynomialNetwork
+        from relumodel.trained.polynomial import PolynomialNetwork
 
         return PolynomialNetwork(activation, bias, U / (np.linalg.norm(U, axis=0) if m else 1.0), a)
     gates = rng.standard_normal(U.shape) if isinstance(activation, rm.GatedReLU) else None
@@ -202,5 +202,5 @@ def test_a_missing_package_is_named(package, call, tmp_path, monkeypatch):
 
 
 def test_neither_package_is_loaded_by_us():
-    code = "import sys, relumodel.recovery.torch_module, relumodel.recovery.onnx_graph as o; sys.exit(bool({'torch', 'onnx'} & set(sys.modules)))"
+    code = "import sys, relumodel.trained.torch, relumodel.trained.onnx as o; sys.exit(bool({'torch', 'onnx'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 import data_strategies as ds
 import relumodel as rm
-from relumodel.program.symmetric import smat
-from relumodel.recovery.decomposition import decompose
+from relumodel.maps.symmetric import smat
+from relumodel.trained.decomposition import decompose
 
 
 @st.composite

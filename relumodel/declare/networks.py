@@ -1,0 +1,226 @@
+"""The networks a user declares; nothing here knows data or solvers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..declared import Declared, number, whole
+from ..errors import InputError, InputTypeError
+
+if TYPE_CHECKING:
+    from .penalties import Penalty
+    from .perturbations import Perturbation
+
+
+@dataclass(frozen=True)
+class Activation(Declared, abstract=True):
+    """Base of the activations. All but `Polynomial` are linear on each side of zero: 1 where active, `inactive` elsewhere."""
+
+    #: sigma(t) in readable mathematics, with {t} for its argument and {x} for the sample
+    formula: ClassVar[str]
+    #: True where the neuron's own sign decides which side it is on; False where fixed gates do
+    self_gated: ClassVar[bool] = True
+    #: True where the neurons are unit vectors and the penalty is beta sum_j |a_j|
+    unit_neurons: ClassVar[bool] = False
+
+    @property
+    def inactive(self) -> float:
+        """The slope on the inactive side."""
+        return 0.0
+
+    def mask(self, active: Any) -> Any:
+        """The factor 1 or `inactive` of each entry of a boolean array; small integers where they suffice."""
+        return active.astype(np.int8) if self.inactive == 0 else np.where(active, 1.0, self.inactive)
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """max(0, t)."""
+
+    formula: ClassVar[str] = "max(0, {t})"
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """t where t >= 0, slope * t elsewhere; 0 <= slope < 1."""
+
+    slope: float = 0.01
+    formula: ClassVar[str] = "leaky({t})"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slope", number(self.slope, "slope", low=0, below=1))
+
+    @property
+    def inactive(self) -> float:
+        return self.slope
+
+
+@dataclass(frozen=True)
+class GatedReLU(Activation):
+    """1[x.g_j >= 0] x.u_j with fixed gates g_j (Fiat et al. 2019; Mishkin et al. 2022): the program without sign cones."""
+
+    formula: ClassVar[str] = "1[{x}.g_j >= 0] {t}"
+    self_gated: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Polynomial(Activation):
+    """a t^2 + b t + c. The default is the least-squares fit of the ReLU of Kuelbs et al. (2024). The neurons are unit vectors, for
+    the weight decay of a neuron that is not homogeneous would not become a norm; the penalty is beta sum_j |a_j|."""
+
+    a: float = 0.09
+    b: float = 0.5
+    c: float = 0.47
+    formula: ClassVar[str] = "(a ({t})^2 + b {t} + c)"
+    unit_neurons: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name in ("a", "b", "c"):
+            object.__setattr__(self, name, number(getattr(self, name), name))
+        if not (self.a or self.b or self.c):
+            raise InputError("Polynomial needs a coefficient that is not 0; got a = b = c = 0.")
+
+    @property
+    def inactive(self) -> float:
+        raise InputTypeError(
+            "A polynomial activation has no active side and no patterns; compile or fit its network without patterns."
+        )
+
+
+class DeclaredNetwork(Declared, abstract=True):
+    """Base of the networks. With `bias` a one is appended to x inside the library."""
+
+    bias: bool
+    #: 2 where the network is a sum of neurons sigma(x.u) a
+    layers: ClassVar[int] = 2
+
+    if TYPE_CHECKING:  # a field of some, the same for all of others
+
+        @property
+        def activation(self) -> Activation:
+            """That of the neurons."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.bias, bool | np.bool_):
+            raise InputTypeError(f"bias must be True or False; got {self.bias!r}.")
+        object.__setattr__(self, "bias", bool(self.bias))
+
+    @property
+    def input(self) -> str:
+        """What the first layer reads, in readable mathematics."""
+        return "[x, 1]" if self.bias else "x"
+
+    @property
+    def formula(self) -> str:
+        """What is trained, and f(x), in readable mathematics."""
+        raise NotImplementedError
+
+    def penalty_formula(self, penalty: Penalty) -> str:
+        """The penalty of this network in readable mathematics, with {beta}."""
+        return penalty.formula
+
+    def refuse(self, penalty: Penalty, perturbation: Perturbation | None) -> None:
+        """Raise `InputError` for a penalty or a perturbation that this network cannot be trained with."""
+
+
+@dataclass(frozen=True)
+class TwoLayer(DeclaredNetwork):
+    """f(x) = sum_j sigma(x.u_j) a_j. With `bias` a one is appended to x inside the library; its weight is penalised
+    like the others."""
+
+    activation: Activation
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.activation, Activation):
+            raise InputTypeError(
+                f"TwoLayer takes an activation instance such as rm.ReLU(), rm.LeakyReLU(0.1) or rm.GatedReLU(); got {self.activation!r}."
+            )
+        super().__post_init__()
+
+    @property
+    def formula(self) -> str:
+        x = self.input
+        return f"over neurons (u_j, a_j),  f(x) = sum_j {self.activation.formula.format(x=x, t=f'{x}.u_j')} a_j"
+
+    def penalty_formula(self, penalty: Penalty) -> str:
+        return "{beta} sum_j |a_j|,  |u_j|_2 = 1" if self.activation.unit_neurons else penalty.formula
+
+    def refuse(self, penalty: Penalty, perturbation: Perturbation | None) -> None:
+        from .penalties import WeightDecay  # here, because penalties need the functions of programs
+
+        if self.activation.unit_neurons and not isinstance(penalty, WeightDecay):
+            raise InputError(
+                "A polynomial network is penalised by beta sum_j |a_j| over unit neurons, which is declared as rm.WeightDecay(beta); "
+                f"got {penalty!r}."
+            )
+
+
+@dataclass(frozen=True)
+class RandomFeatures(DeclaredNetwork):
+    """f(x) = sum_i max(0, x.u_i) a_i with random directions u_i that stay as they are: only the a_i are trained
+    (Bai et al. 2023, the sampled convex program; extreme learning machines)."""
+
+    bias: bool = False
+
+    @property
+    def activation(self) -> ReLU:
+        """That of its neurons."""
+        return ReLU()
+
+    @property
+    def formula(self) -> str:
+        return f"over output weights a_i,  f(x) = sum_i max(0, {self.input}.u_i) a_i,  the features u_i being fixed"
+
+    def penalty_formula(self, penalty: Penalty) -> str:
+        return "{beta} sum_i |a_i|"
+
+    def refuse(self, penalty: Penalty, perturbation: Perturbation | None) -> None:
+        if perturbation is not None:
+            raise InputError(
+                f"RandomFeatures are trained without a perturbation; got {perturbation!r}. Train rm.TwoLayer(rm.ReLU()) with it, or train "
+                "these without and see what the network keeps with network.certified(X, y, perturbation)."
+            )
+
+
+@dataclass(frozen=True)
+class ParallelThreeLayer(DeclaredNetwork):
+    """f(x) = sum_g ((x W1_g)_+ w2_g)_+ w3_g, ReLU sub-networks side by side, `width` hidden neurons in each and |W1_g|_F <= 1
+    (Ergen & Pilanci 2021). There are as many as patterns are given, two of opposite sign for each."""
+
+    width: int
+    bias: bool = False
+    layers: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        if isinstance(self.width, Activation):
+            raise InputTypeError(
+                f"ParallelThreeLayer is a ReLU network and takes the width of its sub-networks, rm.ParallelThreeLayer(width=7); got "
+                f"{self.width!r}. Other activations are for rm.TwoLayer."
+            )
+        object.__setattr__(self, "width", whole(self.width, "width", low=1, high=1_000_000))
+        super().__post_init__()
+
+    @property
+    def activation(self) -> ReLU:
+        """That of its neurons."""
+        return ReLU()
+
+    @property
+    def formula(self) -> str:
+        return (
+            f"over sub-networks (W1_g, w2_g, w3_g),  f(x) = sum_g max(0, max(0, {self.input}.W1_g).w2_g) w3_g,  |W1_g|_F <= 1,  "
+            f"{self.width} hidden neurons each"
+        )
+
+    def penalty_formula(self, penalty: Penalty) -> str:
+        return penalty.formula_three_layer
+
+    def refuse(self, penalty: Penalty, perturbation: Perturbation | None) -> None:
+        if perturbation is not None:
+            raise InputError(
+                f"ParallelThreeLayer is trained without a perturbation; got {perturbation!r}. Robust training is for rm.TwoLayer networks."
+            )

@@ -1,0 +1,228 @@
+"""Adaptive patterns: descend, polish, price, grow, and again until the gap is small.
+
+descend   a local descent on the neurons proposes activation patterns (descend.py)
+polish    the convex program on these patterns is solved exactly: never worse than the network they came from
+price     its dual is searched for directions that would lower the objective (price.py); the largest price gives the bound
+grow      the directions found become small neurons, nearly parallel ones are merged, everything descends again together
+
+A conditional gradient method over measures of neurons (Bach 2017, section 3; Boyd, Schiebinger & Recht 2017) whose
+corrective steps are a non-convex descent and the convex program of Pilanci & Ergen (2020).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrangement.scaling import unit_rows
+from ..certify.bound import relative_gap
+from ..data import Data
+from ..lift.lower import lower
+from ..patterns.adaptive import AdaptivePatterns
+from ..program.program import Program
+from ..resources.deadline import current, limited, wrapping_up
+from ..robustness.neurons import Neurons, neurons_of
+from ..solve.solution import Solution
+from ..solve.solve import solve
+from .cells import Cells, cells_of
+from .descend import descend, random_start
+from .dual import Dual
+from .merge import merged, spread
+from .price import dearest, prices
+from .result import Round
+from .training import Training
+
+if TYPE_CHECKING:
+    from ..declare.model import Model
+
+Matrix = NDArray[np.float64]
+
+#: Rounds in a row that gain less than a tenth of the gap wanted, before the loop gives up.
+PATIENCE = 4
+
+#: Iterations of the first descent and of the later ones.
+FIRST, LATER = 2000, 1000
+
+#: Neurons within SAME (a cosine) of each other are merged; directions that enter, at most ENTER a round, are further apart than
+#: APART, and start with SMALL times the size of the median neuron.
+SAME, ENTER, APART, SMALL = 0.999, 80, 0.998, 0.03
+
+#: A pricing that would end the loop is repeated with this many times as many starts.
+CONFIRM = 4
+
+#: The share of the time left that a descent may take, and of the rest that a convex program may, before pricing.
+DESCENT, PROGRAM = 0.75, 0.8
+
+#: The largest rank of X at which a proof is tried.
+PROVABLE = 8
+
+
+@dataclass
+class Loop:
+    """The state of one run. `options` : of `Program.solve`; `watch` is told every round and returns True to stop."""
+
+    model: Model
+    data: Data
+    strategy: AdaptivePatterns
+    options: Mapping[str, Any]
+    started: float
+    watch: Callable[[Round], Any]
+    solution: Solution | None = None
+    dual: Dual | None = None
+    starts: int = 0
+    proving: float = 0.0
+    history: list[Round] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.training = Training.of(self.model, self.data)
+        self.rng = np.random.default_rng(self.strategy.seed)
+        self.provable = self.training.penalty.beta > 0 and np.linalg.matrix_rank(self.training.X) <= PROVABLE
+
+    def run(self, neurons: Neurons | None) -> str:
+        """Start from the neurons given, or from random ones; the status at the end. `solution` and `dual` hold what was found."""
+        if neurons is None:
+            neurons = self._descended(random_start(self.training, self.strategy.width, self.rng), FIRST)
+        return self._rounds(neurons)
+
+    def _rounds(self, neurons: Neurons) -> str:
+        entering, stalled = self._random(1), 0  # a direction, so that there is a pattern whatever the network
+        for k in range(1, self.strategy.rounds + 1):
+            before = np.inf if self.solution is None else self.solution.objective
+            patterns = self._polish(neurons, entering)
+            over = self._price(neurons)
+            assert self.solution is not None
+            assert self.dual is not None
+            gap = relative_gap(self.solution.objective, self.dual.bound)
+            self.history.append(self._round(k, gap, patterns))
+            if self.watch(self.history[-1]) or self.solution.status == "interrupted" or current().interrupted:
+                return "interrupted"
+            if gap <= self.strategy.gap:
+                return "optimal"
+            if (reason := current().stopped) is not None:
+                return reason
+            gained = before - self.solution.objective > 0.1 * self.strategy.gap * abs(self.solution.objective)
+            stalled = 0 if gained else stalled + 1
+            if stalled == PATIENCE:
+                break
+            entering = np.vstack([over, self._random(ENTER)]) if stalled else over
+            neurons = self._grow(entering)
+        return "gap not reached"
+
+    def _polish(self, neurons: Neurons, entering: Matrix) -> int:
+        """Solve on the cells of the neurons, then those that enter, and those in use if the neurons are worse; how many cells."""
+        X, best = self.training.X, self.solution
+        cells, index = cells_of(X, np.vstack([neurons.blocks, entering]), self.rng)
+        if best is not None and self.training.objective(neurons) > best.objective:
+            cells = cells.joined(_in_use(best))
+        cells = cells.take(slice(max(self.strategy.max_patterns, len(neurons.signs))))
+        program = lower(self.model.network, self.model, self.data, cells)
+        with limited(PROGRAM * current().remaining()):
+            solution = solve(program, warm_start=point_of(program, neurons, index), **self.options)
+        if best is None or solution.objective <= best.objective:
+            self.solution = solution
+        return cells.count
+
+    def _price(self, neurons: Neurons) -> Matrix:
+        """Price the solution's dual and keep the better of it and the one before; the directions that would lower the objective."""
+        assert self.solution is not None
+        fresh = Dual.at(self.training, self.solution.dual["loss"])
+        active = neurons_of(self.solution.network()).blocks
+        known = np.vstack([active, neurons.blocks, *([] if self.dual is None else [self.dual.directions])])
+        fresh.see(known)
+        self._search(fresh, known, self._near(active, self.strategy.starts))
+        if self.dual is not None:
+            self.dual.see(np.vstack([active, fresh.directions]))
+        if self.dual is None or fresh.bound >= self.dual.bound:
+            self.dual = fresh
+        self._confirm(self.dual, active)
+        fresh.see(self.dual.directions)
+        over = np.abs(prices(self.training, fresh.directions, fresh.q)) > self.training.penalty.beta
+        return spread(fresh.directions[over], APART, ENTER)
+
+    def _confirm(self, dual: Dual, active: Matrix) -> None:
+        """A gap that would end the loop is looked at again: by a proof where that is in reach, else by more starts."""
+        assert self.solution is not None
+        gap = self.strategy.gap
+        if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= gap:
+            self._prove(dual, gap)
+            if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= gap:
+                self._search(dual, self._near(active, CONFIRM * self.strategy.starts))
+
+    def _prove(self, dual: Dual, gap: float) -> None:
+        """Try to prove the gap, in what is left of the time for proofs."""
+        assert self.solution is not None
+        left, started = min(self.strategy.seconds_of_proof - self.proving, current().remaining()), time.perf_counter()
+        if self.provable and left > 0:
+            objective = self.solution.objective
+            dual.prove(left, objective - gap * abs(objective))
+            self.proving += time.perf_counter() - started
+
+    def _search(self, dual: Dual, *starts: Matrix) -> None:
+        together = np.vstack(starts)
+        with wrapping_up():
+            self.starts += dual.search(together)
+
+    def _grow(self, entering: Matrix) -> Neurons:
+        """The network, nearly parallel neurons merged and small ones added along the entering directions, descended together."""
+        assert self.solution is not None
+        network, penalty = merged(neurons_of(self.solution.network()), SAME), self.training.penalty
+        residual = self.training.loss.gradient(self.training.predictions(network))
+        sizes = penalty.norms(network.blocks)
+        small = SMALL * float(np.median(sizes)) if len(sizes) else 1e-3
+        blocks = entering * (small / np.maximum(penalty.norms(entering), 1e-300))[:, None]
+        price, output = dearest(self.training, blocks, residual)
+        signs = self.training.serving(output, np.where(price > 0, -1.0, 1.0))
+        start = self.training.neurons(np.vstack([network.blocks, blocks]), np.concatenate([network.signs, signs]))
+        return self._descended(start, LATER)
+
+    def _descended(self, start: Neurons, iterations: int) -> Neurons:
+        with limited(DESCENT * current().remaining()):
+            return descend(self.training, start, iterations, self.rng)
+
+    def _near(self, active: Matrix, count: int) -> Matrix:
+        """Starts for pricing: Gaussian directions, and every other one a random mixture of two neurons."""
+        starts = self._random(count)
+        if len(active):
+            units = unit_rows(active)
+            first, second = self.rng.integers(len(units), size=(2, count // 2))
+            starts[: count // 2] = units[first] + self.rng.standard_normal((count // 2, 1)) * units[second]
+        return starts
+
+    def _random(self, count: int) -> Matrix:
+        return self.rng.standard_normal((count, self.training.X.shape[1]))
+
+    def _round(self, number: int, gap: float, patterns: int) -> Round:
+        assert self.solution is not None
+        assert self.dual is not None
+        return Round(
+            iteration=number,
+            objective=self.solution.objective,
+            bound=self.dual.bound,
+            gap=gap,
+            patterns=patterns,
+            neurons=self.solution.network().n_neurons,
+            price=self.dual.price,
+            elapsed=time.perf_counter() - self.started,
+        )
+
+
+def _in_use(solution: Solution) -> Cells:
+    """The cells of the blocks that are not zero."""
+    inverse: Any = getattr(solution.program.inverse, "one", solution.program.inverse)
+    used = np.unique(np.flatnonzero(inverse.blocks(solution.point).any(axis=1)) % inverse.found.count)
+    return Cells(inverse.found.D, inverse.found.known).take(used)
+
+
+def point_of(program: Program, neurons: Neurons, cell: NDArray[np.intp]) -> Matrix:
+    """The neurons as a point of the program on their cells; those of one output and sign in one cell add up."""
+    blocks = np.zeros((program.n_variables // neurons.blocks.shape[1], neurons.blocks.shape[1]))
+    signs = neurons.signs if neurons.signs.ndim == 2 else neurons.signs[:, None]
+    output = np.abs(signs).argmax(axis=1)
+    copy = 2 * output + (signs[np.arange(len(signs)), output] < 0)
+    np.add.at(blocks, copy * (len(blocks) // (2 * signs.shape[1])) + cell[: len(signs)], neurons.blocks)
+    return blocks.reshape(-1)

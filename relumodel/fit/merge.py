@@ -1,0 +1,43 @@
+"""Neurons that are nearly parallel: added up, or thinned out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrangement.scaling import unit_rows
+from ..robustness.neurons import Neurons
+
+Matrix = NDArray[np.float64]
+
+
+def merged(neurons: Neurons, cosine: float) -> Neurons:
+    """Neurons of one sign within `cosine` of a larger one added to it. Convex solutions spread a neuron over adjacent cells."""
+    order = np.argsort(-np.linalg.norm(neurons.blocks, axis=1), kind="stable")
+    blocks, signs = neurons.blocks[order], neurons.signs[order]
+    leaders, leader = _leaders(blocks, signs, cosine)
+    sums = np.zeros((len(leaders), blocks.shape[1]))
+    np.add.at(sums, leader, blocks)
+    return Neurons(sums, signs[leaders], neurons.slope)
+
+
+def spread(directions: Matrix, cosine: float, count: int) -> Matrix:
+    """The first `count` directions that are not within `cosine` of an earlier one."""
+    leaders, _ = _leaders(directions, np.ones(len(directions)), cosine)
+    return directions[leaders[:count]]
+
+
+def _leaders(vectors: Matrix, signs: Matrix, cosine: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Greedy grouping in the order given: the leaders, and the number of the group that each vector is in."""
+    units = unit_rows(vectors)
+    near = units @ units.T >= cosine
+    for one in signs.T if signs.ndim == 2 else [signs]:
+        near &= one[:, None] == one
+    group = np.full(len(vectors), -1)
+    leaders: list[int] = []
+    for j in range(len(vectors)):
+        if group[j] < 0:
+            group[near[j] & (group < 0)] = len(leaders)
+            group[j] = len(leaders)  # a zero vector is near nothing
+            leaders.append(j)
+    return np.array(leaders, dtype=np.intp), group
