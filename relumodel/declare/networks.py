@@ -11,7 +11,7 @@ from ..declared import Declared, number, whole
 from ..errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
-    from .penalties import Penalty
+    from ..functions.penalties import Penalty
     from .perturbations import Perturbation
 
 
@@ -150,7 +150,7 @@ class TwoLayer(DeclaredNetwork):
         return "{beta} sum_j |a_j|,  |u_j|_2 = 1" if self.activation.unit_neurons else penalty.formula
 
     def refuse(self, penalty: Penalty, perturbation: Perturbation | None) -> None:
-        from .penalties import WeightDecay  # here, because penalties need the functions of programs
+        from ..functions.penalties import WeightDecay
 
         if self.activation.unit_neurons and not isinstance(penalty, WeightDecay):
             raise InputError(
