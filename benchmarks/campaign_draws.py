@@ -68,7 +68,7 @@ def features(rng: Rng, rows: tuple[int, int] = (1, 9), columns: tuple[int, int] 
     return X
 
 
-def targets(rng: Rng, loss: rm.losses.Loss, n: int, outputs: int = 1) -> Array:
+def targets(rng: Rng, loss: rm.Loss, n: int, outputs: int = 1) -> Array:
     """Targets that suit the loss: numbers, labels with both classes in every column, or three classes (two where n is small)."""
     if loss.reads == "classes":
         labels = np.sort(rng.choice(20, 3, replace=False)).astype(float)
@@ -82,7 +82,7 @@ def targets(rng: Rng, loss: rm.losses.Loss, n: int, outputs: int = 1) -> Array:
     return Y[:, 0] if outputs == 1 else Y
 
 
-def loss_of(rng: Rng, classes: bool = False) -> rm.losses.Loss:
+def loss_of(rng: Rng, classes: bool = False) -> rm.Loss:
     """A loss with a reduction."""
     return pick(rng, LOSSES + CLASS_LOSSES * classes)(reduction=pick(rng, ("mean", "sum")))
 
@@ -129,7 +129,7 @@ def any_network(rng: Rng) -> Problem:
     return Problem(model, X, targets(rng, loss, len(X)), patterns, weights_of(rng, len(X), loss))
 
 
-def weights_of(rng: Rng, n: int, loss: rm.losses.Loss) -> Array | None:
+def weights_of(rng: Rng, n: int, loss: rm.Loss) -> Array | None:
     """None mostly; else weights of which some may be 0 where no class can be lost by that."""
     if rng.random() < 0.7:
         return None

@@ -56,7 +56,7 @@ def odd_array(rng: Rng, n: int = 8, d: int = 2) -> Any:
     return pick(rng, odd)
 
 
-def odd_targets(rng: Rng, loss: rm.losses.Loss, n: int = 8) -> Any:
+def odd_targets(rng: Rng, loss: rm.Loss, n: int = 8) -> Any:
     """Something in place of y (n,)."""
     y = rng.standard_normal(n)
     y = y if loss.reads == "residual" else np.where(np.arange(n) % 2, 1.0, -1.0)

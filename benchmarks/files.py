@@ -30,7 +30,7 @@ from cbf_reader import read_cbf
 from mps_reader import read_mps
 
 
-def program(n: int, d: int, loss: rm.losses.Loss, penalty: rm.penalties.Penalty, patterns: int = 50) -> rm.Program:
+def program(n: int, d: int, loss: rm.Loss, penalty: rm.penalties.Penalty, patterns: int = 50) -> rm.Program:
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((n, d)), np.sign(rng.standard_normal(n))
     return rm.Model(rm.TwoLayer(rm.ReLU()), loss, penalty).compile(X, y, patterns=rm.SamplePatterns(patterns, seed=0))

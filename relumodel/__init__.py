@@ -29,8 +29,8 @@ from .errors import (
 )
 from .fit.robust_head import robustify_head
 from .functions.class_losses import MultiMargin, SoftmaxCrossEntropy
-from .functions.losses import Absolute, Hinge, Huber, Logistic, Squared, SquaredHinge
-from .functions.penalties import PathNorm, WeightDecay
+from .functions.losses import Absolute, Hinge, Huber, Logistic, Loss, MarginLoss, ResidualLoss, Squared, SquaredHinge
+from .functions.penalties import PathNorm, Penalty, WeightDecay
 from .patterns import (
     AdaptivePatterns,
     EnumeratePatterns,
@@ -75,6 +75,8 @@ __all__ = [
     "LInf",
     "LeakyReLU",
     "Logistic",
+    "Loss",
+    "MarginLoss",
     "MemoryLimitError",
     "MissingPackageError",
     "Model",
@@ -84,6 +86,7 @@ __all__ = [
     "ParallelThreeLayer",
     "PathNorm",
     "PatternsOf",
+    "Penalty",
     "Polynomial",
     "Program",
     "Progress",
@@ -93,6 +96,7 @@ __all__ = [
     "RawSolution",
     "ReLU",
     "RelumodelError",
+    "ResidualLoss",
     "RobustSamplePatterns",
     "SamplePatterns",
     "SoftmaxCrossEntropy",

@@ -11,7 +11,7 @@ from .resources import memory
 from .resources.deadline import current, speed
 from .resources.progress import Progress
 from .solve.parts import joint, solve_parts
-from .solve.protocol import RAW_STATUSES, Backend, Options, RawSolution
+from .solve.protocol import CAPABILITIES, RAW_STATUSES, Backend, Options, RawSolution
 from .solve.registry import (
     BackendInfo,
     backends,
@@ -25,6 +25,7 @@ from .solve.registry import (
 )
 
 __all__ = [
+    "CAPABILITIES",
     "RAW_STATUSES",
     "Backend",
     "BackendError",

@@ -20,7 +20,7 @@ NETWORKS = [
 ]
 
 
-def example(loss: rm.losses.Loss, n: int = 60, d: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def example(loss: rm.Loss, n: int = 60, d: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Gaussian features, a row of zeros among them, and targets that a small network can learn."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d))

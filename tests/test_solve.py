@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import relumodel as rm
 from data_strategies import LOSS_AND_PENALTY, MAKE_LOSS, MODELS, PENALTIES, REDUCTIONS, example, label, problems
 from pairwise import pairwise
-from relumodel.solve import registry
+from relumodel.solve import protocol, registry
 from relumodel.solve.solution import STATUSES
 from relumodel.solve.solve import choose
 
@@ -156,7 +156,7 @@ def test_no_lie_is_believed(x, dual, accepts, model):
     assert solution.status in ("optimal", "tolerance not reached")
 
 
-@pytest.mark.parametrize("raw", registry.RAW_STATUSES)
+@pytest.mark.parametrize("raw", protocol.RAW_STATUSES)
 def test_the_status_is_earned_by_the_gap_alone(raw):
     """An honest answer is optimal whatever it is called; a bad one is not, and keeps the reason for stopping."""
     program = compiled()

@@ -103,7 +103,7 @@ def test_ctrl_c_keeps_the_best_so_far(monkeypatch):
 
 
 @pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge(), rm.MultiMargin()], ids=repr)
-def test_samples_of_zeros_without_a_bias_are_predicted_as_zero(loss: rm.losses.Loss) -> None:
+def test_samples_of_zeros_without_a_bias_are_predicted_as_zero(loss: rm.Loss) -> None:
     """No sample is on either side of any hyperplane, so the program has no rows of cones."""
     X, y = np.zeros((9, 2)), np.arange(9.0) % 3 if loss.reads == "classes" else np.where(np.arange(9) % 3 > 0, 1.0, -1.0)
     model = rm.Model(rm.ParallelThreeLayer(width=2), loss, rm.WeightDecay(1e-2))

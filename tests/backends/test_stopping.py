@@ -10,7 +10,7 @@ import pytest
 import relumodel as rm
 from data_strategies import example
 from relumodel.conic.assemble import assemble
-from relumodel.solve import registry
+from relumodel.solve import protocol, registry
 
 WITH_CALLBACK = ["clarabel", "scs", "highs"]
 WITH_CLOCK = ["clarabel", "scs", "highs", "cvxpy"]
@@ -54,7 +54,7 @@ def test_the_active_set_method_stops_too():
 def test_what_is_raised_while_highs_calls_back_is_not_lost(loss):
     """As by a second Ctrl-C: it is raised wherever Python runs next."""
 
-    class Twice(registry.Options):
+    class Twice(protocol.Options):
         def report(self, *numbers, **more):
             raise KeyboardInterrupt
 

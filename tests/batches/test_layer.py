@@ -17,7 +17,7 @@ RHO, WIDTH = 0.7, 0.05
 
 @pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge(reduction="sum"), rm.MultiMargin(), rm.SoftmaxCrossEntropy()], ids=repr)
 @pytest.mark.parametrize("network", NETWORKS, ids=repr)
-def test_the_smoothed_program_is_that_of_the_terms(network: rm.TwoLayer, loss: rm.losses.Loss) -> None:
+def test_the_smoothed_program_is_that_of_the_terms(network: rm.TwoLayer, loss: rm.Loss) -> None:
     X, y = example(loss)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
     program = rm.Model(network, loss, rm.WeightDecay(0.01)).compile_batches((X, y, weight), patterns=rm.SamplePatterns(4, seed=0))
