@@ -10,6 +10,7 @@ result = model.fit(X, y)  # patterns that adapt, and a bound on every other netw
 
 from . import attacks
 from .api import Model, Program, load_program, path, polish, refine
+from .backend import Options, RawSolution, backends, register
 from .conic.form import Cone, ConicForm
 from .declare.networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
 from .declare.perturbations import L1, L2, LInf
@@ -43,8 +44,6 @@ from .patterns import (
 )
 from .program.program import Guarantee
 from .resources.progress import Progress
-from .solve.protocol import Options, RawSolution
-from .solve.registry import backends, register
 from .solve.solution import Solution
 from .trained.load import load
 from .trained.network import Network

@@ -14,7 +14,9 @@ from .solve.parts import joint, solve_parts
 from .solve.protocol import CAPABILITIES, RAW_STATUSES, Backend, Options, RawSolution
 from .solve.registry import (
     BackendInfo,
+    able,
     backends,
+    bytes_needed,
     conic_fits,
     find,
     many_matrices,
@@ -39,7 +41,9 @@ __all__ = [
     "RankError",
     "RawSolution",
     "RelumodelError",
+    "able",
     "backends",
+    "bytes_needed",
     "certify",
     "conic_fits",
     "current",

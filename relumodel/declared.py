@@ -31,12 +31,13 @@ class Declared:
     """Base of every declared object. Subclasses are frozen dataclasses; their class name is their JSON type, unless they are
     declared `abstract=True`."""
 
-    _kinds: ClassVar[dict[str, type[Declared]]] = {}
+    #: by name, the latest class of a name last: a notebook cell that is run again declares it anew
+    _kinds: ClassVar[dict[str, list[type[Declared]]]] = {}
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not abstract:
-            Declared._kinds[cls.__name__] = cls
+            Declared._kinds.setdefault(cls.__name__, []).append(cls)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the type's name and its fields, nested declarations included."""
@@ -58,10 +59,13 @@ class Declared:
     def _rebuilt(cls, data: Any) -> Self:
         if not isinstance(data, dict) or "type" not in data:
             raise InputTypeError(f"from_dict needs a dictionary with a 'type' entry, as to_dict writes it; got {shown(data)}.")
-        known = sorted(name for name, k in Declared._kinds.items() if issubclass(k, cls) and dataclasses.is_dataclass(k))
+        of_kind = {
+            name: k for name, kinds in Declared._kinds.items() for k in kinds if issubclass(k, cls) and dataclasses.is_dataclass(k)
+        }
+        known = sorted(of_kind)
         if data["type"] not in known:
             raise InputError(f"Unknown type {shown(data['type'])} for {cls.__name__}; known: {', '.join(known)}.")
-        kind = Declared._kinds[data["type"]]
+        kind = of_kind[data["type"]]
         fields = dataclasses.fields(kind)  # type: ignore[arg-type]
         names = {f.name for f in fields}
         unknown = sorted(set(data) - names - {"type"}, key=str)

@@ -408,7 +408,7 @@ class Weak:
 
 
 def test_auto_goes_on_with_the_next_backend_where_the_first_misses_the_gap(monkeypatch):
-    monkeypatch.setattr("relumodel.solve.AUTO", ("weak", "clarabel"))
+    monkeypatch.setattr("relumodel.solve.choose.AUTO", ("weak", "clarabel"))
     monkeypatch.setattr("relumodel.solve.registry._registered", {"weak": Weak()})
     solution = compiled().solve()
     assert (solution.status, solution.backend) == ("optimal", "clarabel")
@@ -441,7 +441,7 @@ def test_a_backend_that_declines_is_named_with_those_that_do_not():
 
 
 def test_auto_asks_a_reluctant_backend_last(monkeypatch):
-    monkeypatch.setattr("relumodel.solve.AUTO", ("weak", "clarabel"))
+    monkeypatch.setattr("relumodel.solve.choose.AUTO", ("weak", "clarabel"))
     monkeypatch.setattr("relumodel.solve.registry._registered", {"weak": Reluctant()})
     assert choose(compiled(), "auto", 1e-1)[0][0].name == "weak"
     names = [solver.name for solver in choose(compiled(), "auto", 1e-6)[0]]

@@ -179,7 +179,7 @@ def _targets(labels: NDArray[Any], model: Model, outputs: int) -> NDArray[Any]:
 
 def _start(head: Head, activation: Any, two: bool, torch: Any) -> Any:
     """The module's head as one that `polish` reads, in float64."""
-    from ..trained.torch import activation_of
+    from ..trained.torch_module import activation_of
 
     hidden, output = (copy.deepcopy(layer).cpu().double() for layer in (head.hidden, head.output))
     if two:
@@ -195,7 +195,7 @@ def _start(head: Head, activation: Any, two: bool, torch: Any) -> Any:
 def _with_head(module: Any, head: Head, network: Network, two: bool) -> Any:
     """A copy of the module with the network's layers in the place of its last two, in their precision and on their device."""
     from ..trained.conversion import with_a_neuron
-    from ..trained.torch import linear
+    from ..trained.torch_module import linear
 
     out, network = copy.deepcopy(module), with_a_neuron(network)
     weights = network.output_weights.reshape(network.n_neurons, -1)

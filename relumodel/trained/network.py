@@ -276,7 +276,7 @@ class Network:
 
         dtype : "float64", the precision of these weights, or "float32". Raises `MissingPackageError` without torch.
         """
-        from .torch import two_layers
+        from .torch_module import two_layers
 
         return two_layers(self, dtype)
 
@@ -286,7 +286,7 @@ class Network:
         dtype : of input, weights and output: "float32", which every runtime takes, or "float64". Raises `MissingPackageError`
             without the package onnx, `FileError` where the file cannot be written.
         """
-        from .onnx import write_two_layers
+        from .onnx_graph import write_two_layers
 
         return write_two_layers(self, path, dtype)
 

@@ -132,7 +132,7 @@ class ThreeLayerNetwork:
 
         dtype : "float64", the precision of these weights, or "float32". Raises `MissingPackageError` without torch.
         """
-        from .torch import three_layers
+        from .torch_module import three_layers
 
         return three_layers(self, dtype)
 
@@ -142,7 +142,7 @@ class ThreeLayerNetwork:
         dtype : of input, weights and output: "float32", which every runtime takes, or "float64". Raises `MissingPackageError`
             without the package onnx, `FileError` where the file cannot be written.
         """
-        from .onnx import write_three_layers
+        from .onnx_graph import write_three_layers
 
         return write_three_layers(self, path, dtype)
 

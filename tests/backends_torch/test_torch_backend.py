@@ -8,9 +8,9 @@ from importlib.metadata import entry_points
 
 import numpy as np
 import pytest
-from relumodel.backend import Options
 
 import relumodel as rm
+from relumodel.backend import Options
 from relumodel.program.arrays import Arrays
 from relumodel.testing import check_backend
 from relumodel_admm.backend import AdmmBackend
@@ -139,7 +139,7 @@ def test_an_iteration_stays_on_its_device(name, dense, monkeypatch):
     cut short; losses and penalties in closed form have none."""
     monkeypatch.setattr("relumodel_admm.first_order.DENSE", 600 if dense else 0)
     if name not in CLOSED:
-        for module in ("losses", "class_losses", "perturbations", "program.roots"):
+        for module in ("functions.losses", "functions.class_losses", "declare.perturbations", "functions.roots"):
             monkeypatch.setattr(f"relumodel.{module}.settled", lambda done, step: step > 1)
     compiled = CASES[name].parts[0]
     splitting = FirstOrder(compiled, Options(), Tensors("float64", "meta"), None).splitting
