@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from relumodel.backend import Options
 
 import relumodel as rm
+from relumodel.backend import Options
 from relumodel.program.ranks import ALONE, Ranks
 from relumodel.program.tensors import Tensors
 from relumodel_admm.first_order import FirstOrder

@@ -9,11 +9,12 @@ result = model.fit(X, y)  # patterns that adapt, and a bound on every other netw
 """
 
 from . import attacks
-from .api import Model, Program, load_program, path, polish, refine
+from .api import Model, Problem, Program, load_program, path, polish, refine
 from .backend import Options, RawSolution, backends, register
 from .conic.form import Cone, ConicForm
 from .declare.networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
 from .declare.perturbations import L1, L2, LInf
+from .declare.readings import norm
 from .errors import (
     BackendError,
     ConvergenceWarning,
@@ -30,8 +31,10 @@ from .errors import (
 )
 from .fit.robust_head import robustify_head
 from .functions.class_losses import MultiMargin, SoftmaxCrossEntropy
-from .functions.losses import Absolute, Hinge, Huber, Logistic, Loss, MarginLoss, ResidualLoss, Squared, SquaredHinge
+from .functions.losses import Absolute, Huber, Loss, MarginLoss, ResidualLoss, Squared
+from .functions.margin_losses import Hinge, Logistic, SquaredHinge
 from .functions.penalties import PathNorm, Penalty, WeightDecay
+from .functions.plq import PLQ, EpsilonInsensitive, Expectile, Pinball
 from .patterns import (
     AdaptivePatterns,
     EnumeratePatterns,
@@ -54,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "L1",
     "L2",
+    "PLQ",
     "Absolute",
     "AdaptivePatterns",
     "BackendError",
@@ -61,6 +65,8 @@ __all__ = [
     "ConicForm",
     "ConvergenceWarning",
     "EnumeratePatterns",
+    "EpsilonInsensitive",
+    "Expectile",
     "FileError",
     "FitWarning",
     "GapPatterns",
@@ -86,7 +92,9 @@ __all__ = [
     "PathNorm",
     "PatternsOf",
     "Penalty",
+    "Pinball",
     "Polynomial",
+    "Problem",
     "Program",
     "Progress",
     "ProofError",
@@ -110,6 +118,7 @@ __all__ = [
     "backends",
     "load",
     "load_program",
+    "norm",
     "path",
     "polish",
     "refine",

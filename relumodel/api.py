@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .batches import program as bare_batches
 from .conic.size import instead
 from .declare import model as declared
+from .declare import problem as composed
+from .errors import InputError
 from .fit import polish as from_network
 from .fit.refine import refine as repeated
 from .fit.result import Fit
@@ -56,7 +58,7 @@ class Program(bare.Program):
 
     def write(self, path: str | Path, cones: str = "qcmatrix", verbose: bool = False) -> Path:
         """Write the program for another solver: .cbf (version 3, every program) or .mps (linear and quadratic programs and
-        second-order cones), or either with .gz. Beside it a .json file, with which `rm.load_program` rebuilds the program.
+        second-order cones), or either with .gz. Beside it a .json file, with which `rm.load_program` rebuilds the program; programs of an `rm.Problem` have none yet.
 
         cones : how second-order cones stand in an .mps file: "qcmatrix", or "csection" for MOSEK and Xpress.
         verbose : show progress.
@@ -195,6 +197,22 @@ class Model(declared.Model):
         program = bare_batches.compile_batches(self, data, patterns, batch_size)
         return BatchProgram(**{f.name: getattr(program, f.name) for f in dataclasses.fields(program)})
 
+    def problem(self, X: Any, y: Any, sample_weight: Any = None) -> Problem:
+        """This model on data as a problem, to which terms and constraints can be added: `.plus(term)`, `.subject_to(constraint)`.
+
+        Raises `InputError` for a model with a perturbation.
+        """
+        from .data import read
+
+        if self.perturbation is not None:
+            raise InputError("A model with a perturbation is no problem of readings yet; leave the perturbation out.")
+        data = read(X, y, self.loss, sample_weight)
+        network: Any = self.network
+        if data.outputs > 1:
+            network = dataclasses.replace(network, outputs=data.outputs)
+        reading = network(data.X)
+        return Problem(self.loss(reading, data.y, weight=data.weights) + self.penalty)
+
     def fit(
         self,
         X: Any,
@@ -226,6 +244,52 @@ class Model(declared.Model):
         patterns = AdaptivePatterns() if patterns is None else patterns
         with explained("training", FEWER):
             found = fit(self, X, y, sample_weight, patterns, backend, tol, time_limit, verbose, callback, options)
+        warn_of(found, self, patterns, stacklevel=2)
+        return public(found)
+
+
+class Problem(composed.Problem):
+    """minimise over networks f of any width  sum of terms of readings of f + penalty,  subject to constraints on readings of f.
+
+    objective : a sum such as `rm.Pinball(0.9)(f(X), y) + 0.5 * rm.Absolute()(f(X2), y2) + rm.WeightDecay(1e-3)`, f a declared network.
+    subject_to : constraints, e.g. `[f(x0) == 0, f(E) <= 1, rm.norm(f(Z), 2) <= 3]`.
+    Raises `InputError` / `InputTypeError` for parts of two networks, for what is no term or constraint and for a problem without a term.
+    Exact for every convex function of the network's values at the union of all points (Pilanci & Ergen 2020, Theorem 1, whose proof uses no
+    more of the loss). `print(problem)` shows it.
+    """
+
+    def compile(self, patterns: Any = None) -> Program:
+        """The convex program of this problem. patterns : where activation patterns come from; they are found on the union of all points
+        that are read, in the order of first appearance, the objective's before the constraints', equal rows one point.
+        Raises `InputError` / `InputTypeError` before any work when something is off, `MemoryLimitError` when it does not fit memory.
+        """
+        from .lift.problem import lower_problem
+
+        with explained("compiling", FEWER):
+            return public(lower_problem(self, patterns))
+
+    def fit(
+        self,
+        patterns: Any = None,
+        backend: Any = "auto",
+        tol: float | None = None,
+        time_limit: float | None = None,
+        verbose: bool = False,
+        callback: Any = None,
+        **options: Any,
+    ) -> Fit:
+        """A network, and a bound on the objective of every other one that satisfies the constraints. The arguments and the result are those
+        of `Model.fit`; `result.violation` is by how much the network leaves the constraints.
+
+        Constraints are first priced: a weight times the distance from them, raised until it does not pay to leave them (an exact penalty);
+        status "infeasible" where it always does.
+        """
+        from .fit.outcome import warn_of
+        from .fit.problem import fit_problem
+
+        patterns = AdaptivePatterns() if patterns is None else patterns
+        with explained("training", FEWER):
+            found = fit_problem(self, patterns, backend, tol, time_limit, verbose, callback, options)
         warn_of(found, self, patterns, stacklevel=2)
         return public(found)
 

@@ -44,6 +44,8 @@ class Declared:
         out: dict[str, Any] = {"type": type(self).__name__}
         for f in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)
+            if value is None and f.metadata.get("omitted"):
+                continue
             out[f.name] = value.to_dict() if isinstance(value, Declared) else value
         return out
 

@@ -24,7 +24,8 @@ from .declare.perturbations import Perturbation
 from .declared import number
 from .errors import InputError, InputTypeError, MissingPackageError, ZeroNetworkWarning
 from .frames import refuse_names
-from .functions.losses import Logistic, Loss, Squared
+from .functions.losses import Loss, Squared
+from .functions.margin_losses import Logistic
 from .functions.penalties import Penalty, WeightDecay
 from .patterns import AdaptivePatterns, GivenPatterns
 from .resources.deadline import limited

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from relumodel.backend import Options, RawSolution
 
 import relumodel as rm
+from relumodel.backend import Options, RawSolution
 from relumodel.conic.size import PEAK, form_bytes, matrix_bytes, nonzeros, semidefinite_bytes
 from relumodel.resources import memory
 from relumodel.resources.memory import Room

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from relumodel.backend import BackendError, Options, Program, RawSolution, memory, solve_parts, speed
 
+from relumodel.backend import BackendError, Options, Program, RawSolution, memory, solve_parts, speed
 from relumodel.program.arrays import Arrays
 
 from .first_order import ITERATIONS, PRECISIONS, bytes_needed, precision, samples

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from relumodel.backend import BackendError, FileError, Program, RelumodelError, replace_file
 
 #: Seconds of work at least between two checkpoints.

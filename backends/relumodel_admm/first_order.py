@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from relumodel.backend import BackendError, Options, Program, RankError, RawSolution, certify, relative_gap
 
+from relumodel.backend import BackendError, Options, Program, RankError, RawSolution, certify, relative_gap
 from relumodel.functions.base import Nonnegative, SampleLoss
 from relumodel.program.arrays import Arrays, converted
 

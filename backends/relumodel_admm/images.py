@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
-from relumodel.backend import Program
 
+from relumodel.backend import Program
 from relumodel.functions.base import Nonnegative
 from relumodel.maps.base import Identity, Leading, MaskedProduct, Repeated
 from relumodel.maps.crossing import CrossingMap

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from relumodel.backend import BackendError, Program
 
+from relumodel.backend import BackendError, Program
 from relumodel.functions.base import GroupNorm, L1Norm, Nonnegative, SampleLoss
 from relumodel.maps.base import Identity, MaskedProduct
 
@@ -160,7 +160,7 @@ def _column_sizes(X: Matrix) -> Vector:
 def unknown_term(program: Program) -> str | None:
     """What of a program the engine does not take, in words; None when it takes it."""
     known = {
-        "loss": lambda f, K: isinstance(f, SampleLoss) and isinstance(K, MaskedProduct) and K.summed,
+        "loss": lambda f, K: isinstance(f, SampleLoss) and f.loss.smooth_conjugate and isinstance(K, MaskedProduct) and K.summed,
         "penalty": lambda f, K: isinstance(f, GroupNorm | L1Norm) and isinstance(K, Identity),
         "cones": lambda f, K: isinstance(f, Nonnegative) and isinstance(K, MaskedProduct) and not K.summed,
     }

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from relumodel.backend import current, speed
 
 from .interior_point import InteriorPoint, Iterate, Measure, Outcome

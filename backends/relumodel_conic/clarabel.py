@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing, semidefinite_bytes
 from scipy import sparse
 
+from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing, semidefinite_bytes
 from relumodel.maps.symmetric import order_of
 
 from .cost import refused

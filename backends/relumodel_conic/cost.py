@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from relumodel.backend import ConicForm, Options, RawSolution, speed
 
 #: Operations of setting up, for a non-zero of A, and how much slower a sparse factorisation is than a product of matrices (Clarabel on a

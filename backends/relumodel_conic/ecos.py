@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing, refuse_time_limit
 from scipy import sparse
+
+from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing, refuse_time_limit
 
 #: What ECOS returns after Ctrl-C.
 SIGNALLED = -4

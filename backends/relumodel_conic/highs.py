@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from relumodel.backend import BackendError, ConicForm, InputError, Options, RawSolution, package_missing
 from scipy import sparse
+
+from relumodel.backend import BackendError, ConicForm, InputError, Options, RawSolution, package_missing
 
 STATUS = {
     "kOptimal": "solved",

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing
 from scipy import sparse
 
+from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing
 from relumodel.maps.symmetric import order_of
 
 from .cost import refused

@@ -102,7 +102,7 @@ class CvxpyBackend:
         settings = _settings(solver, options)
         self._compiled = self._compiled or Cache()
         # solvers meet absolute tolerances, and the bound needs dual residuals that are small against beta
-        unit = problem.model.penalty.beta or 1.0
+        unit = problem.unit
         with _in_its_words(solver):
             compiled = self._compiled.find(problem)
         with compiled.lock, warnings.catch_warnings(record=True) as heard, _in_its_words(solver):

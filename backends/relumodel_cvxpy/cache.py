@@ -8,8 +8,8 @@ from collections import OrderedDict
 from typing import Any
 
 import numpy as np
-from relumodel.backend import Program
 
+from relumodel.backend import Program
 from relumodel.functions.base import SampleLoss
 from relumodel.maps.base import Identity
 from relumodel.program.program import Term

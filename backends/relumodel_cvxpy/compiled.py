@@ -15,9 +15,9 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
-from relumodel.backend import Program
 from scipy import sparse
 
+from relumodel.backend import Program
 from relumodel.functions.base import Function, SampleLoss
 from relumodel.functions.rows import EXPONENTIAL, NONNEGATIVE, SEMIDEFINITE, ZERO, ConicRows, Rows
 from relumodel.maps.base import Identity, LinearMap

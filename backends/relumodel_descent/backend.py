@@ -15,8 +15,8 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from relumodel.backend import Options, Program, RawSolution, conic_fits, joint, many_matrices, scaled_bound, solve_parts
 
+from relumodel.backend import Options, Program, RawSolution, conic_fits, joint, many_matrices, scaled_bound, solve_parts
 from relumodel.certify.unit_neurons import completed, dearest_neuron, price
 from relumodel.functions.ball_loss import BallLoss
 from relumodel.functions.base import SampleLoss
@@ -127,7 +127,7 @@ class Descent:
 
     def __init__(self, program: Program, options: Options) -> None:
         self.program, self.options = program, options
-        self.loss, self.beta = program.term("loss"), program.model.penalty.beta
+        self.loss, self.beta = program.term("loss"), program.term("penalty").function.beta  # type: ignore[attr-defined]
         self.half = program.n_variables // 2
         self.d = smat(np.zeros(self.half)).shape[0] - 1
         width = int(options.extra.get("width", min(self.d + 1, MOST)))

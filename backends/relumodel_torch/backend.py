@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from relumodel.backend import BackendError, Options, Program, RawSolution, package_missing, solve_parts
-
 from relumodel.program.tensors import Tensors
 from relumodel_admm.backend import AdmmBackend
 from relumodel_admm.first_order import ITERATIONS, PRECISIONS, bytes_needed, precision, solve

@@ -95,7 +95,7 @@ def _feasible(program: Program, duals: dict[str, Vector], tol: float) -> DualPoi
 
 def _feasible_on_matrices(program: Program, duals: dict[str, Vector]) -> DualPoint:
     """The same for polynomial networks: a linear penalty, semidefinite cones and trace conditions carry the rest together."""
-    loss, beta = program.term("loss"), program.model.penalty.beta
+    loss, beta = program.term("loss"), program.term("penalty").function.beta  # type: ignore[attr-defined]
     others = [loss, *program.added]
     q = {t.name: _projected(t, duals[t.name]) for t in others}
     rest = -sum(t.map.adjoint(q[t.name]) for t in others)

@@ -59,15 +59,18 @@ def refuse_above(bound: float, objective: float, loss: Loss, penalty: Penalty) -
 
 
 def contradiction(
-    bound: float, objective: float, loss: Loss, penalty: Penalty, terms: dict[str, tuple[Any, int]], where: str = ""
+    bound: float, objective: float, loss: Loss | None, penalty: Penalty, terms: dict[str, tuple[Any, int]], where: str = ""
 ) -> ProofError:
     """The error, with what the checks of faces find. terms : name -> function and the length of what it reads.  where : which term it is."""
     from ..faces.functions import broken  # here, because nothing is wrong most of the time
     from ..faces.penalties import of_penalty
     from ..faces.subject import of_function, of_loss
 
-    subjects = [of_loss(loss), of_penalty(penalty), *(of_function(f, m) for f, m in terms.values())]
-    names = [f"the loss {type(loss).__name__}", f"the penalty {type(penalty).__name__}", *terms]
+    subjects = [of_penalty(penalty), *(of_function(f, m) for f, m in terms.values())]
+    names = [f"the penalty {type(penalty).__name__}", *terms]
+    if loss is not None:
+        subjects.insert(0, of_loss(loss))
+        names.insert(0, f"the loss {type(loss).__name__}")
     found = [f"of {name}, {what}" for name, subject in zip(names, subjects, strict=True) if (what := broken(subject))]
     said = f"A bound of {bound:.8g} was proved, but the objective is {objective:.8g}. {where}"
     if found:

@@ -1,0 +1,1 @@
+"""Program -> standard conic form: assembly, its size before it is there, quadratic objectives as second-order cones."""

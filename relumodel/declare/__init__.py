@@ -1,0 +1,1 @@
+"""What users declare: networks, perturbations, models; readings, terms, constraints and problems. No data, no solver."""

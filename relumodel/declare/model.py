@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from ..declared import Declared
 from ..errors import InputError, InputTypeError
@@ -48,6 +49,10 @@ class Model(Declared):
             )
         if self.robust not in ("strict", "crossing"):
             raise InputError(f"robust must be 'strict' or 'crossing'; got {self.robust!r}.")
+
+    def with_penalty(self, beta: float) -> Self:
+        """This model with another penalty strength."""
+        return dataclasses.replace(self, penalty=dataclasses.replace(self.penalty, beta=beta))
 
     def __str__(self) -> str:
         """The training problem in readable mathematics."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -90,10 +90,16 @@ class Polynomial(Activation):
         )
 
 
+#: The field of how many outputs readings of a network have; None, as many as the targets have, is left out of files.
+OUTPUTS: Any = field(default=None, kw_only=True, repr=False, metadata={"omitted": True})
+
+
 class DeclaredNetwork(Declared, abstract=True):
     """Base of the networks. With `bias` a one is appended to x inside the library."""
 
     bias: bool
+    #: how many outputs it has; None is one for readings, and as many as the targets have for a `Model`
+    outputs: int | None
     #: 2 where the network is a sum of neurons sigma(x.u) a
     layers: ClassVar[int] = 2
 
@@ -107,6 +113,20 @@ class DeclaredNetwork(Declared, abstract=True):
         if not isinstance(self.bias, bool | np.bool_):
             raise InputTypeError(f"bias must be True or False; got {self.bias!r}.")
         object.__setattr__(self, "bias", bool(self.bias))
+        if self.outputs is not None:
+            object.__setattr__(self, "outputs", whole(self.outputs, "outputs", low=1, high=100_000))
+
+    def __call__(self, X: Any) -> Any:
+        """f(X), a reading of this network at the rows of X: the material of terms and constraints of an `rm.Problem`."""
+        from .readings import read  # here, because importing networks should not need data
+
+        return read(self, X, self.outputs or 1)
+
+    def slope(self, Z: Any, h: Any) -> Any:
+        """Central differences of f at the rows of Z, a reading (n, d): (f(z + h_j e_j) - f(z - h_j e_j)) / (2 h_j)."""
+        from .readings import slopes
+
+        return slopes(self, Z, h, self.outputs or 1)
 
     @property
     def input(self) -> str:
@@ -133,6 +153,7 @@ class TwoLayer(DeclaredNetwork):
 
     activation: Activation
     bias: bool = False
+    outputs: int | None = OUTPUTS
 
     def __post_init__(self) -> None:
         if not isinstance(self.activation, Activation):
@@ -165,6 +186,7 @@ class RandomFeatures(DeclaredNetwork):
     (Bai et al. 2023, the sampled convex program; extreme learning machines)."""
 
     bias: bool = False
+    outputs: int | None = OUTPUTS
 
     @property
     def activation(self) -> ReLU:
@@ -193,6 +215,7 @@ class ParallelThreeLayer(DeclaredNetwork):
 
     width: int
     bias: bool = False
+    outputs: int | None = OUTPUTS
     layers: ClassVar[int] = 3
 
     def __post_init__(self) -> None:

@@ -214,6 +214,8 @@ def derivatives(f: Faces) -> None:
     above, below = (f.ask("conjugate_slopes", q + sign * h)[0] for sign in (1, -1))
     quotient = (above - below) / (2 * h)
     off = np.abs(quotient - second) / (1 + np.abs(second))
+    # where the first derivative has a kink or jumps itself there is no second one: piecewise losses
+    off[np.abs((above - first) - (first - below)) > 1e-3 * h * (1 + np.abs(quotient))] = 0.0
     k = int(np.argmax(off))
     demand(
         off[k] <= 1e-4,

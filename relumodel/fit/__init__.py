@@ -1,1 +1,1 @@
-"""Training to the global optimum with patterns that adapt."""
+"""Training to the global optimum with patterns that adapt: descend, polish, price, grow; robust, three layers, problems."""

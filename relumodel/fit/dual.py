@@ -34,9 +34,15 @@ class Dual:
     def at(cls, training: Training, q: Matrix) -> Dual:
         return cls(training, training.loss.project_dual(q), np.zeros((0, training.X.shape[1])))
 
+    @property
+    def nu(self) -> Matrix:
+        """The multiplier of the network's values on X, which is what directions are priced with; q unless the loss reads them by a matrix."""
+        pulled = getattr(self.training.loss, "pulled", None)
+        return self.q if pulled is None else pulled(self.q)
+
     def search(self, starts: Matrix) -> int:
         """Ascend from `starts` (m, d), zero rows left out, until the current deadline; from how many there was time."""
-        found, used = search(self.training, self.q, starts[starts.any(axis=1)])
+        found, used = search(self.training, self.nu, starts[starts.any(axis=1)])
         self.see(found)
         return used
 
@@ -45,7 +51,7 @@ class Dual:
         objective: loss(p) + beta sum |b_j| >= loss(p) - q'p >= -loss*(q) for the feasible q."""
         sizes = self.training.penalty.norms(directions)
         everything = np.vstack([self.directions, directions[sizes > 0] / sizes[sizes > 0, None]])
-        values = np.abs(prices(self.training, everything, self.q))
+        values = np.abs(prices(self.training, everything, self.nu))
         order = np.argsort(-values, kind="stable")
         kept = max(1, int((values > self.training.penalty.beta).sum()))
         self.directions = everything[order[:kept]]
@@ -56,7 +62,7 @@ class Dual:
 
         training, ends = self.training, time.perf_counter() + seconds
         highest, upper = self._highest(least), 0.0
-        for q in by_output(training, self.q):
+        for q in by_output(training, self.nu):
             found = largest_price(
                 training.X,
                 q,
@@ -85,7 +91,7 @@ class Dual:
     @property
     def price(self) -> float:
         """The largest price seen over beta."""
-        largest = float(np.abs(prices(self.training, self.directions, self.q)).max(initial=0.0))
+        largest = float(np.abs(prices(self.training, self.directions, self.nu)).max(initial=0.0))
         beta = self.training.penalty.beta
         return largest / beta if beta > 0 else np.inf if largest > 0 else 0.0
 

@@ -53,7 +53,7 @@ def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: A
     data = read(X, y, model.loss, sample_weight)
     adaptive = isinstance(patterns, AdaptivePatterns)
     given = None if adaptive and model.network.activation.unit_neurons else patterns  # None: one program, without patterns
-    asked = _asked(given, *how)
+    asked = asked_for(given, *how)
     with limited(asked.limit), threads_for(data.X.size):
         found = adapt(model, data, given, asked) if isinstance(given, AdaptivePatterns) else on_given(model, data, given, asked)
         with wrapping_up():
@@ -80,7 +80,7 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     if not isinstance(patterns, AdaptivePatterns):
         raise InputTypeError(f"polish goes on with rm.AdaptivePatterns(...) from the network's own patterns; got {patterns!r}.")
     known_norm(model.penalty, "rm.polish")
-    asked = _asked(patterns, *how)
+    asked = asked_for(patterns, *how)
     data = read(X, y, model.loss, sample_weight)
     refuse_perturbed(model, data)
     with limited(asked.limit):
@@ -144,11 +144,14 @@ def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, st
         return _robust(robust, start)
     if data.outputs > 1 and data.classes is None:
         return fit_apart(model, data, strategy, asked, start, lambda one, share, own: adapt(model, one, strategy, share, own))
-    loop = Loop(model, data, strategy, asked.options, asked.started, asked.watch)
+    training = Training.of(model, data)
+    loop = Loop(
+        training, lambda cells: lower(model.network, model, data, cells), strategy, asked.options, asked.started, asked.watch
+    )
     status = loop.run(start)
     assert loop.solution is not None
     assert loop.dual is not None
-    return _result(loop.solution, loop.dual, status, loop.starts, loop.history, asked.started)
+    return result_of(loop.solution, loop.dual, status, loop.starts, loop.history, asked.started)
 
 
 def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: Asked) -> Fit:
@@ -188,10 +191,10 @@ def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: 
     with wrapping_up():
         starts = dual.search(np.vstack([blocks, random]))
     status = _status(solution, relative_gap(solution.objective, dual.bound))
-    return _result(solution, dual, status, starts, [], asked.started)
+    return result_of(solution, dual, status, starts, [], asked.started)
 
 
-def _asked(
+def asked_for(
     patterns: PatternStrategy | None, backend: Any, tol: Any, time_limit: Any, verbose: Any, callback: Any, options: dict[str, Any]
 ) -> Asked:
     """The arguments of `Model.fit`, checked. Patterns that do not adapt hand verbose and callback to the solver."""
@@ -228,7 +231,7 @@ def _robust(loop: RobustLoop, start: Neurons | None) -> Fit:
     )
 
 
-def _result(solution: Solution, dual: Dual, status: str, starts: int, history: list[Round], started: float) -> Fit:
+def result_of(solution: Solution, dual: Dual, status: str, starts: int, history: list[Round], started: float) -> Fit:
     return Fit(
         network=solution.network(),
         objective=solution.objective,

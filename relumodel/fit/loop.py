@@ -14,15 +14,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrangement.scaling import unit_rows
 from ..certify.bound import relative_gap
-from ..data import Data
-from ..lift.lower import lower
 from ..patterns.adaptive import AdaptivePatterns
 from ..program.program import Program
 from ..resources.deadline import current, limited, wrapping_up
@@ -36,9 +34,6 @@ from .merge import merged, spread
 from .price import dearest, prices
 from .result import Round
 from .training import Training
-
-if TYPE_CHECKING:
-    from ..declare.model import Model
 
 Matrix = NDArray[np.float64]
 
@@ -64,10 +59,11 @@ PROVABLE = 8
 
 @dataclass
 class Loop:
-    """The state of one run. `options` : of `Program.solve`; `watch` is told every round and returns True to stop."""
+    """The state of one run. `compile` : the program on some cells.  `options` : of `Program.solve`; `watch` is told every round and returns
+    True to stop."""
 
-    model: Model
-    data: Data
+    training: Training
+    compile: Callable[[Cells], Program]
     strategy: AdaptivePatterns
     options: Mapping[str, Any]
     started: float
@@ -79,7 +75,6 @@ class Loop:
     history: list[Round] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.training = Training.of(self.model, self.data)
         self.rng = np.random.default_rng(self.strategy.seed)
         self.provable = self.training.penalty.beta > 0 and np.linalg.matrix_rank(self.training.X) <= PROVABLE
 
@@ -120,7 +115,7 @@ class Loop:
         if best is not None and self.training.objective(neurons) > best.objective:
             cells = cells.joined(_in_use(best))
         cells = cells.take(slice(max(self.strategy.max_patterns, len(neurons.signs))))
-        program = lower(self.model.network, self.model, self.data, cells)
+        program = self.compile(cells)
         with limited(PROGRAM * current().remaining()):
             solution = solve(program, warm_start=point_of(program, neurons, index), **self.options)
         if best is None or solution.objective <= best.objective:
@@ -141,7 +136,7 @@ class Loop:
             self.dual = fresh
         self._confirm(self.dual, active)
         fresh.see(self.dual.directions)
-        over = np.abs(prices(self.training, fresh.directions, fresh.q)) > self.training.penalty.beta
+        over = np.abs(prices(self.training, fresh.directions, fresh.nu)) > self.training.penalty.beta
         return spread(fresh.directions[over], APART, ENTER)
 
     def _confirm(self, dual: Dual, active: Matrix) -> None:

@@ -39,13 +39,13 @@ def with_beta_max(found: Fit, model: Model, data: Data) -> Fit:
     return dataclasses.replace(found, beta_max=beta_max) if 0 < beta_max <= model.penalty.beta else found
 
 
-def gap_wanted(model: Model, patterns: Any) -> float | None:
+def gap_wanted(model: Any, patterns: Any) -> float | None:
     """The gap that a fit is expected to reach: one of adaptive patterns, where a bound on every other network is known."""
     priced = isinstance(patterns, AdaptivePatterns) and isinstance(model.network, TwoLayer) and model.perturbation is None
     return patterns.gap if priced else None
 
 
-def warn_of(found: Fit, model: Model, patterns: Any, stacklevel: int) -> None:
+def warn_of(found: Fit, model: Any, patterns: Any, stacklevel: int) -> None:
     """Warnings of our own classes. stacklevel : as for `warnings.warn` in the caller."""
     wanted = gap_wanted(model, patterns)
     if wanted is not None and found.status in SHORT:

@@ -57,6 +57,7 @@ class Fit:
     program, solution : of the last improvement.  history : one `Round` each.  time : seconds.
     dual : (n,) the multiplier of the predictions that `bound` rests on, where it rests on pricing.
     beta_max : where the network is zero because of the penalty: the strength from which on it is, estimated by a search over directions.
+    violation : by how much the network leaves the constraints of a problem.
     start : the objective of the network that `rm.polish` was given, its weights at their cheapest scaling; None for `Model.fit`.
     """
 
@@ -75,6 +76,7 @@ class Fit:
     dual: NDArray[np.float64] | None = None
     start: float | None = None
     beta_max: float | None = None
+    violation: float = 0.0
 
     @property
     def rounds(self) -> int:
@@ -91,6 +93,7 @@ class Fit:
             *([] if self.start is None else [("start", f"{self.start:.8g}, the objective of the network given")]),
             ("objective", f"{self.objective:.8g}"),
             *bounded,
+            *([("violation", f"{self.violation:.2e}")] if self._constrained else []),
             *([] if np.isnan(self.price) else [("price", f"{self.price:.6g} times the penalty strength, the largest seen")]),
             ("network", f"{self.network.n_neurons} neurons{self._zero()}"),
             self.solution.program.inverse.describe()[1],
@@ -98,6 +101,10 @@ class Fit:
             ("time", f"{self.time:.2f} s"),
         ]
         return "\n".join(f"{label:<10}  {text}" for label, text in lines)
+
+    @property
+    def _constrained(self) -> bool:
+        return bool(getattr(self.program.model, "constraints", ()))
 
     def _zero(self) -> str:
         return (

@@ -16,6 +16,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from ..certify.bound import relative_gap
 from ..data import Data
 from ..declare.perturbations import Ball
+from ..lift.lower import lower
 from ..patterns.adaptive import AdaptivePatterns
 from ..resources.deadline import current, limited
 from ..robustness.neurons import Neurons, neurons_of
@@ -36,6 +38,7 @@ from .result import Round
 from .robust_descend import descend, random_start
 from .robust_program import program_of
 from .robust_training import RobustTraining
+from .training import Training
 
 if TYPE_CHECKING:
     from ..declare.model import Model
@@ -182,7 +185,8 @@ class RobustLoop:
         attack = worst_case(self.best, model.loss, data.X, data.y, self.ball, model.network.bias).X
         strategy = dataclasses.replace(self.strategy, rounds=ATTACKED)
         clean, attacked = dataclasses.replace(model, perturbation=None), dataclasses.replace(data, X=attack)
-        loop = Loop(clean, attacked, strategy, self.options, self.started, lambda progress: False)
+        training, compiled = Training.of(clean, attacked), partial(lower, clean.network, clean, attacked)
+        loop = Loop(training, compiled, strategy, self.options, self.started, lambda progress: False)
         loop.run(self.best)
         if loop.dual is not None:
             self.bound, self.starts, self.price = max(0.0, loop.dual.bound), loop.starts, loop.dual.price

@@ -16,7 +16,7 @@ from ..resources.memory import require
 from ..resources.progress import progress_bar
 from .cbf import write_cbf
 from .mps import refuse_cones, write_mps
-from .sidecar import program_name, save_program
+from .sidecar import has_file, program_name, save_program
 
 CONES = ("qcmatrix", "csection")
 
@@ -29,6 +29,7 @@ def write_program(program: Program, path: str | Path, cones: str, verbose: bool)
         raise InputError(f"cones must be 'qcmatrix' or 'csection'; got {cones!r}.")
     if kind == ".mps":
         refuse_cones(program.kinds)
+    rebuilt = has_file(program)
     require(form_bytes(program), f"The conic form that {path.name} holds", instead(program))
 
     def write(file: IO[bytes]) -> None:
@@ -41,6 +42,9 @@ def write_program(program: Program, path: str | Path, cones: str, verbose: bool)
                 write_mps(form, program_name(program), out, step, cones)
         finish()
         # once the export is whole, so that the two always belong together
+        if not rebuilt:
+            beside.unlink(missing_ok=True)
+            return
         replace_file(beside, lambda file: file.write(save_program(program, form.names)))
 
     return replace_file(path, write)

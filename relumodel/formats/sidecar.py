@@ -25,6 +25,7 @@ from ..files import as_path, parse_json, read_text
 from ..lift.lower import rebuild
 from ..lift.outputs import OutputsInverse
 from ..lift.polynomial import PolynomialInverse
+from ..lift.problem import ProblemInverse
 from ..lift.random_features import RandomFeaturesInverse
 from ..lift.three_layer import ThreeLayerInverse
 from ..lift.two_layer import TwoLayerInverse
@@ -55,6 +56,15 @@ def save_program(program: Program, names: tuple[str, ...] | None = None) -> byte
         "columns": own if names is None else list(names),
     }
     return (json.dumps(text, indent=1) + "\n").encode()
+
+
+#: The name in files of what has no JSON file, and so no checksum of what it is made of.
+PROBLEM = "relumodel-problem"
+
+
+def has_file(program: Program) -> bool:
+    """Whether a JSON file can hold the program: one of a model, data and patterns; problems of readings have none yet."""
+    return not isinstance(program.inverse, ProblemInverse)
 
 
 def load_program(path: str | Path) -> Program:
@@ -111,7 +121,7 @@ def same(one: Any, other: Any) -> bool:
 
 def program_name(program: Program) -> str:
     """A name made of a checksum of all that the program is built from: equal for equal programs, whatever the process."""
-    return name_of(_parts(program))
+    return name_of(_parts(program)) if has_file(program) else PROBLEM
 
 
 def name_of(parts: Mapping[str, Any]) -> str:

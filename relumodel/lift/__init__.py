@@ -1,4 +1,4 @@
-"""(model, data, patterns) -> Program. One file per kind of network; each registers itself with `lower`."""
+"""(declaration, data, patterns) -> Program and the way back from its points to networks, one file a kind of network."""
 
 from .lower import lower, rebuild
 from .polynomial import lower_polynomial

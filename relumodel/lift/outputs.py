@@ -84,6 +84,8 @@ class OutputsInverse:
 def with_outputs(model: Model, data: Data, one_output: Callable[[Model, Data], Program]) -> Program:
     """The program for all outputs of the data. one_output : makes that of a model with one output."""
     c = data.outputs
+    if model.network.outputs not in (None, c):
+        raise InputError(f"The network was declared with {model.network.outputs} outputs; the targets ask for {c}.")
     if data.classes is None and c == 1:
         return one_output(model, data)
     refuse_perturbed(model, data)

@@ -14,6 +14,9 @@ Matrix = NDArray[np.float64]
 #: Blocks below these shares of the largest are tried as zero.
 NEGLIGIBLE = (3e-1, 1e-1, 3e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-7, 1e-9)
 
+#: FEW of them where each is moved onto the constraints of users, and the violation, relative, that is as good as none.
+FEW, SETTLED = (1e-1, 1e-2, 1e-3, 1e-5, 1e-7), 1e-12
+
 
 @np.errstate(over="ignore", invalid="ignore")  # the blocks may be garbage; what overflows is not the best
 def sparsest(program: Program, blocks: Matrix, feasible: Callable[[Matrix], Matrix], room: float) -> Matrix:
@@ -23,16 +26,21 @@ def sparsest(program: Program, blocks: Matrix, feasible: Callable[[Matrix], Matr
     norms = np.linalg.norm(blocks, axis=1)
     zero = np.zeros(program.n_variables)
     candidates, tried = [(program.objective(zero), zero)], -1
-    for share in (*NEGLIGIBLE, 0.0):
+    kept, settled = program.kept, getattr(program.inverse, "settled", None)
+    for share in (*(FEW if kept else NEGLIGIBLE), 0.0):
         keep = norms > share * norms.max()
         if keep.sum() == tried:
             continue
         tried = int(keep.sum())
         candidate = feasible(np.where(keep[:, None], blocks, 0.0))
+        if kept and settled is not None:
+            candidate = settled(program, candidate)
         candidates.append((program.objective(candidate), candidate))
-    if program.added:
-        outside = [max(term.outside(point) for term in program.added) for _, point in candidates]
-        candidates = [candidate for candidate, amount in zip(candidates, outside, strict=True) if amount <= outside[-1]]
+    if kept:
+        outside = [max(term.outside(point) for term in kept) for _, point in candidates]
+        candidates = [
+            candidate for candidate, amount in zip(candidates, outside, strict=True) if amount <= max(outside[-1], SETTLED)
+        ]
     limit = min(value for value, _ in candidates if not np.isnan(value))
     limit += room * abs(limit)
     return next(candidate for value, candidate in candidates if value <= limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,6 @@ from ..functions.rows import ConicRows
 from ..functions.semidefinite import Semidefinite
 from ..maps.base import Identity, Leading, LinearMap, Repeated
 from .ranks import ALONE, Alone
-
-if TYPE_CHECKING:
-    from ..declare.model import Model
 
 Vector = NDArray[np.float64]
 
@@ -71,7 +68,8 @@ class Term:
     @property
     def constrains(self) -> bool:
         """Whether there are z outside of the function's domain."""
-        return self.function.indicator or type(self.function).violation is not Function.violation
+        f = self.function
+        return getattr(f, "constrains", f.indicator or type(f).violation is not Function.violation)
 
     def outside(self, x: Vector) -> float:
         """By how much K x leaves the domain, over the size of the numbers that it is made of, |K| |x|: what solvers and rounding are
@@ -125,7 +123,7 @@ class Inverse(Protocol):
         """The network of a feasible point, zero neurons dropped: a `Network` or a `ThreeLayerNetwork`."""
         ...
 
-    def reweighted(self, model: Model) -> Inverse:
+    def reweighted(self, model: Any) -> Inverse:
         """The same for a model that differs in its penalty strength only."""
         ...
 
@@ -138,11 +136,12 @@ class Inverse(Protocol):
 class Program:
     """minimise sum_j f_j(K_j x) over x in R^n_variables: the bare program, to which relumodel.api adds solving and files.
 
+    model : what was declared, a `Model` or a `Problem`, for printing and files; None for a program that was made by hand.
     ranks : the processes that hold the rows between them. The terms here are those of the rows of this process (of terms on no rows, all
     there is); objective, violation and solve are about all rows, and must be called on all ranks.
     """
 
-    model: Model
+    model: Any
     variables: tuple[Variable, ...]
     terms: tuple[Term, ...]
     guarantee: Guarantee
@@ -161,6 +160,11 @@ class Program:
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise InputError(f"Two terms of a program are named {twice[0]!r}; give each a name of its own.")
+
+    @property
+    def unit(self) -> float:
+        """The penalty strength, 1 where there is none: the unit in which solvers meet the objective."""
+        return next((float(beta) for t in self.terms if (beta := getattr(t.function, "beta", None))), 1.0)
 
     @property
     def n_variables(self) -> int:
@@ -261,9 +265,14 @@ class Program:
         made = {"loss", "penalty", *self.inverse.constraints}
         return tuple(t for t in self.terms if t.name not in made)
 
+    @property
+    def kept(self) -> tuple[Term, ...]:
+        """The terms with a domain that no repair moves points into: constraints of users."""
+        return tuple(t for t in self.terms if t.constrains and t.name not in self.inverse.constraints)
+
     def with_penalty(self, beta: float) -> Self:
         """The same program with another penalty strength, sharing every linear map: what a regularisation path solves."""
-        model = dataclasses.replace(self.model, penalty=dataclasses.replace(self.model.penalty, beta=beta))
+        model = self.model.with_penalty(beta)
         terms = tuple(
             Term(t.name, dataclasses.replace(t.function, beta=model.penalty.beta), t.map) if t.name == "penalty" else t  # type: ignore[type-var]
             for t in self.terms
@@ -281,7 +290,8 @@ class Program:
     def __str__(self) -> str:
         matrices = any(isinstance(t.function, Semidefinite) for t in self.terms)
         sizes = f"{self.n_variables} variables, {self.n_constraints} {'scalar constraints' if matrices else 'linear inequalities'}"
-        lines = [("problem", str(self.model).replace("\n", "\n" + " " * 12)), *self.inverse.describe()]
+        declared = [] if self.model is None else [("problem", str(self.model).replace("\n", "\n" + " " * 12))]
+        lines = [*declared, *self.inverse.describe()]
         if (weights := self.sample_weights) is not None:
             where = "" if self.ranks.size == 1 else " of this rank"
             lines.append(

@@ -1,0 +1,1 @@
+"""Worst cases of a trained network, certified from above or exact."""

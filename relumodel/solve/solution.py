@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BackendError
+from ..errors import BackendError, InputError
 from ..program.program import Program
 from ..resources.progress import Progress
 
@@ -51,6 +51,19 @@ class Solution:
         if self.status == "infeasible":
             raise BackendError("There is no network: the program is infeasible.")
         return self.program.inverse.network(self.point)
+
+    def dual_of(self, constraint: Any) -> Any:
+        """The multipliers of a constraint of the problem, in its shape: by how much the optimum falls per unit that the constraint gives way.
+
+        For a <= b and a >= b they are >= 0; for a == b the optimum changes by -dual_of(constraint) . db; for norm(...) <= r one number.
+        Raises `InputError` for a constraint that the problem does not have.
+        """
+        read = getattr(self.program.inverse, "read", None)
+        if read is None:
+            raise InputError(
+                "Only programs of an rm.Problem have constraints with multipliers; see solution.dual for those of the terms."
+            )
+        return read.multipliers(constraint, self.dual["loss"])
 
     def __str__(self) -> str:
         lines = [

@@ -87,7 +87,7 @@ def _solve(
         if verbose:
             print(f"relumodel: {program!r}, backend {solver.name}", flush=True)
         with progress_line(bool(verbose) and not log) as line:
-            unit = program.model.penalty.beta or 1.0
+            unit = program.unit
             seconds = limit if deadline.outer is None or math.isinf(deadline.ends) else max(deadline.ends - started, 0.0)
             asked = Options(tol, seconds, log, _both(line, callback), best, dict(options), unit, started, deadline=deadline)
             if isinstance(warm_start, Solution) and warm_start.backend == solver.name:
@@ -289,7 +289,7 @@ def earned_status(program: Program, point: Vector, raw: str, gap: float, tol: fl
     passed on."""
     if math.isfinite(gap) and gap <= tol and program.outside(point) <= tol:
         return "optimal"
-    if raw in ("time limit", "interrupted", "failed") or (raw == "infeasible" and program.added):
+    if raw in ("time limit", "interrupted", "failed") or (raw == "infeasible" and program.kept):
         return raw
     # every program that is compiled contains x = 0, so "infeasible" or "unbounded" can only be a numerical failure of the backend
     return "failed" if raw in ("infeasible", "unbounded") else "tolerance not reached"

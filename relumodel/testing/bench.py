@@ -69,7 +69,7 @@ def hand_over(program: Program, backend: Backend) -> Handed:
     """The program itself, or its conic form in units of beta, without a quadratic objective for those that lack it."""
     if backend.accepts is not ConicForm:
         return Handed(backend.accepts.of(program))  # type: ignore[attr-defined]
-    assembled, unit = assemble(program), program.model.penalty.beta or 1.0
+    assembled, unit = assemble(program), program.unit
     form = assembled.form
     form = dataclasses.replace(form, P=form.P / unit, c=form.c / unit, offset=form.offset / unit)
     if "quadratic" in form.kinds and "quadratic" not in backend.supports:

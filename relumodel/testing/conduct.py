@@ -9,7 +9,7 @@ import numpy as np
 from ..api import Model, Program
 from ..declare.networks import ReLU, TwoLayer
 from ..errors import RelumodelError
-from ..functions.losses import Hinge
+from ..functions.margin_losses import Hinge
 from ..functions.penalties import PathNorm, Penalty, WeightDecay
 from ..patterns import SamplePatterns
 from .bench import Bench, Case, Handed, Run, SkippedError, demand, hand_over

@@ -16,7 +16,8 @@ from ..api import Model, Program
 from ..declare.networks import Activation, GatedReLU, LeakyReLU, Polynomial, ReLU, TwoLayer
 from ..declare.perturbations import L2, LInf, Perturbation
 from ..functions.class_losses import MultiMargin
-from ..functions.losses import Absolute, Hinge, Huber, Logistic, Loss, Squared, SquaredHinge
+from ..functions.losses import Absolute, Huber, Loss, Squared
+from ..functions.margin_losses import Hinge, Logistic, SquaredHinge
 from ..functions.penalties import PathNorm, Penalty, WeightDecay
 from ..patterns import GivenPatterns
 from .bench import CASES, Bench, Case, demand

@@ -1,0 +1,1 @@
+"""Trained networks: evaluation, pruning, several outputs, files, and conversion from and to torch and ONNX."""

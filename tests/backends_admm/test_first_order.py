@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
-from relumodel.backend import Options
 
 import relumodel as rm
+from relumodel.backend import Options
 from relumodel.functions.base import Nonnegative
 from relumodel.maps.base import Identity, Leading, Repeated
 from relumodel.maps.crossing import CrossingMap

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from relumodel.backend import many_matrices
 
 import data_strategies as ds
 import relumodel as rm
+from relumodel.backend import many_matrices
 from relumodel.testing import check_backend
 from relumodel_descent.backend import DescentBackend, Envelope, RoundedSides
 
