@@ -23,7 +23,7 @@ from relumodel.sklearn import ConvexReLUClassifier, ConvexReLURegressor
 
 QUICK = rm.AdaptivePatterns(gap=0.05, width=8, starts=10, rounds=2, proof=0)
 #: for scikit-learn's checks, which are of the estimators' conventions and fit hundreds of times
-QUICKEST = rm.AdaptivePatterns(gap=0.5, width=2, starts=1, rounds=1, proof=0)
+QUICKEST = rm.AdaptivePatterns(gap=1e-4, width=2, starts=1, rounds=1, proof=0)
 
 
 def xor(n: int = 40) -> tuple[np.ndarray, np.ndarray]:

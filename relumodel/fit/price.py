@@ -82,7 +82,8 @@ def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float) -> M
     z, side = z.astype(np.float64), side.astype(np.float64)
     found: list[Matrix] = []
     fine = _Rounded.of(training, q, np.float64)
-    for share, steps in FINE:
+    # where the fewest go on from the first pass already, the passes would be the same ones again: the longest alone
+    for share, steps in FINE if int(FINE[0][0] * len(starts)) > LEAST else FINE[-1:]:
         if current().expired():
             return np.vstack([*found, penalty.fold(z)])
         best = max(LEAST, int(share * len(starts)))
