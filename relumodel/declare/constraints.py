@@ -10,15 +10,15 @@ import numpy as np
 from ..declared import number
 from ..errors import InputError, InputTypeError
 from ..functions.base import Function, Nonnegative, SampleLoss, Vanishing
-from ..functions.losses import Absolute
 from ..functions.norms import NormExcess, norm_order
 from ..functions.plq import PLQ
+from ..functions.several import Mirrored
 from .terms import Term
 
 
 @dataclass(frozen=True, eq=False)
 class Constraint:
-    """A reading that is "nonnegative" or "zero", entry by entry, or whose "norm" is within a radius. text : how it prints.
+    """A reading that is "nonnegative", "nonpositive" or "zero", entry by entry, or whose "norm" is within a radius. text : how it prints.
 
     Hard constraints are kept to 1e-9 at the network that a fit returns; `solution.dual_of(constraint)` has their multipliers.
     """
@@ -34,14 +34,16 @@ class Constraint:
         """The indicator, on the flat reading."""
         if self.kind == "norm":
             return NormExcess(self.p, self.radius, np.inf)
-        return Vanishing() if self.kind == "zero" else Nonnegative()
+        one: dict[str, Function] = {"zero": Vanishing(), "nonnegative": Nonnegative(), "nonpositive": Mirrored(Nonnegative())}
+        return one[self.kind]
 
     def softened(self, weight: float) -> Function:
         """weight times the distance that bounds how far it is violated: exact at a large enough weight."""
         if self.kind == "norm":
             return NormExcess(self.p, self.radius, weight)
         m = self.reading.size
-        loss = Absolute(reduction="sum") if self.kind == "zero" else PLQ((0.0,), (-1.0, 0.0), reduction="sum")
+        slopes = {"zero": (-1.0, 1.0), "nonnegative": (-1.0, 0.0), "nonpositive": (0.0, 1.0)}[self.kind]
+        loss = PLQ((0.0,), slopes, reduction="sum")
         return SampleLoss(loss, np.ones(m), np.zeros(m), np.full(m, weight))
 
     def violation(self, values: Any) -> float:

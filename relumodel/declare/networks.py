@@ -103,6 +103,11 @@ class DeclaredNetwork(Declared, abstract=True):
     #: 2 where the network is a sum of neurons sigma(x.u) a
     layers: ClassVar[int] = 2
 
+    @property
+    def shaped(self) -> bool:
+        """Whether the signs of single neurons shape the function: a sum of rising functions of x.u_j."""
+        return False
+
     if TYPE_CHECKING:  # a field of some, the same for all of others
 
         @property
@@ -127,6 +132,25 @@ class DeclaredNetwork(Declared, abstract=True):
         from .readings import slopes
 
         return slopes(self, Z, h, self.outputs or 1)
+
+    def increasing(self, feature: Any, how: str = "neurons") -> Any:
+        """The constraint that f rises in a feature (a column's name or number) everywhere. how : "neurons", a_j u_jk >= 0 for every neuron,
+        which is sufficient and one convex program. For ReLU and leaky ReLU networks of two layers."""
+        from .shapes import monotone
+
+        return monotone(self, "increasing", feature, how)
+
+    def decreasing(self, feature: Any, how: str = "neurons") -> Any:
+        """The constraint that f falls in a feature everywhere; see `increasing`."""
+        from .shapes import monotone
+
+        return monotone(self, "decreasing", feature, how)
+
+    def lipschitz(self, bound: float) -> Any:
+        """The constraint |f(x) - f(z)| <= bound |x - z|_2 everywhere, by sum_j |a_j| |u_j|_2 <= bound over weights without the bias: sufficient."""
+        from .shapes import lipschitz
+
+        return lipschitz(self, bound)
 
     @property
     def input(self) -> str:
@@ -161,6 +185,10 @@ class TwoLayer(DeclaredNetwork):
                 f"TwoLayer takes an activation instance such as rm.ReLU(), rm.LeakyReLU(0.1) or rm.GatedReLU(); got {self.activation!r}."
             )
         super().__post_init__()
+
+    @property
+    def shaped(self) -> bool:
+        return self.activation.self_gated and not self.activation.unit_neurons
 
     @property
     def formula(self) -> str:

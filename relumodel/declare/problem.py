@@ -15,6 +15,7 @@ from ..functions.losses import Squared
 from ..functions.penalties import Penalty
 from .constraints import Constraint, NormOf
 from .networks import DeclaredNetwork
+from .shapes import Shape
 from .terms import Objective, Term
 
 Matrix = NDArray[np.float64]
@@ -36,20 +37,23 @@ class Problem:
     penalty: Penalty
     terms: tuple[Term, ...]
     constraints: tuple[Constraint, ...]
+    shapes: tuple[Shape, ...]
 
     #: what models have and problems do not: a set of perturbations of all points
     perturbation = None
 
     def __init__(self, objective: Any, subject_to: Any = ()) -> None:
         total = Objective.of(objective)
-        constraints = _constraints(subject_to)
+        given = _constraints(subject_to)
+        constraints = tuple(c for c in given if isinstance(c, Constraint))
+        shapes = tuple(c for c in given if isinstance(c, Shape))
         terms = tuple(term for term in total.terms if term.scale > 0)
         parts: tuple[Any, ...] = (*terms, *constraints)
         readings = [part.reading for part in parts]
         if not readings:
             raise InputError("A problem needs a term or a constraint that reads a network, e.g. rm.Squared()(f(X), y).")
         network = readings[0].network
-        if any(reading.network is not network for reading in readings):
+        if any(part.network is not network for part in (*readings, *shapes)):
             raise InputError(
                 "The parts of this problem read two networks; a problem is about one. For two functions use outputs=2."
             )
@@ -60,7 +64,13 @@ class Problem:
         network.refuse(total.penalties[0], None)
         _refuse_names([block.names for reading in readings for block in reading.blocks])
         _refuse_widths({block.points.shape[1] for reading in readings for block in reading.blocks})
-        for name, value in (("network", network), ("penalty", total.penalties[0]), ("terms", terms), ("constraints", constraints)):
+        for name, value in (
+            ("network", network),
+            ("penalty", total.penalties[0]),
+            ("terms", terms),
+            ("constraints", constraints),
+            ("shapes", shapes),
+        ):
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -79,11 +89,11 @@ class Problem:
 
     def subject_to(self, *constraints: Any) -> Any:
         """This problem with more constraints."""
-        return type(self)(Objective(self.terms, (self.penalty,)), (*self.constraints, *_constraints(constraints)))
+        return type(self)(Objective(self.terms, (self.penalty,)), (*self.constraints, *self.shapes, *_constraints(constraints)))
 
     def plus(self, *terms: Any) -> Any:
         """This problem with more terms."""
-        return type(self)(sum(map(Objective.of, terms), Objective(self.terms, (self.penalty,))), self.constraints)
+        return type(self)(sum(map(Objective.of, terms), Objective(self.terms, (self.penalty,))), (*self.constraints, *self.shapes))
 
     def without_terms(self) -> Any:
         """The constraints and the penalty alone."""
@@ -116,21 +126,23 @@ class Problem:
         lines = [f"minimise    {'  +  '.join([*map(str, self.terms), penalty])}", f"            {self.network.formula}"]
         if self.outputs > 1:
             lines[-1] += f",  {self.outputs} outputs"
-        lines += [f"{'subject to' if i == 0 else '':<10}  {constraint}" for i, constraint in enumerate(self.constraints)]
+        lines += [
+            f"{'subject to' if i == 0 else '':<10}  {constraint}" for i, constraint in enumerate((*self.constraints, *self.shapes))
+        ]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"<Problem: {len(self.terms)} terms, {len(self.constraints)} constraints, {self.penalty!r}>"
 
 
-def _constraints(given: Any) -> tuple[Constraint, ...]:
-    if isinstance(given, Constraint):
+def _constraints(given: Any) -> tuple[Constraint | Shape, ...]:
+    if isinstance(given, Constraint | Shape):
         return (given,)
     if not isinstance(given, Iterable):
         raise InputTypeError(f"subject_to is a list of constraints such as f(X) >= 0; got {given!r}.")
-    out: list[Constraint] = []
+    out: list[Constraint | Shape] = []
     for constraint in given:
-        if isinstance(constraint, Constraint):
+        if isinstance(constraint, Constraint | Shape):
             out.append(constraint)
         elif isinstance(constraint, list | tuple):
             out.extend(_constraints(constraint))

@@ -140,7 +140,7 @@ class Reading:
         return (-self) + other
 
     def __le__(self, other: Any) -> Constraint:
-        return Constraint(other - self, "nonnegative", f"{self.text} <= {_text(other)}")
+        return Constraint(self - other, "nonpositive", f"{self.text} <= {_text(other)}")
 
     def __ge__(self, other: Any) -> Constraint:
         return Constraint(self - other, "nonnegative", f"{self.text} >= {_text(other)}")

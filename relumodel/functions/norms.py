@@ -39,6 +39,8 @@ def onto_ball(z: Any, p: float, radius: float) -> Any:
     size = float(norm(z, p))
     if size <= radius:
         return z
+    if radius == 0:
+        return 0 * z
     if p == 2:
         return z * (radius / size)
     if p == np.inf:

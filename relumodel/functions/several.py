@@ -110,6 +110,49 @@ class Shifted(Function):
 
 
 @dataclass(frozen=True, eq=False)
+class Mirrored(Function):
+    """f(-z)."""
+
+    inner: Function
+
+    @property
+    def indicator(self) -> bool:  # type: ignore[override]
+        """Whether f is one."""
+        return self.inner.indicator
+
+    @property
+    def has_kink(self) -> bool:
+        return has_kink(self.inner)
+
+    def value(self, z: Any) -> Any:
+        return self.inner.value(-z)
+
+    def violation(self, z: Any) -> Any:
+        return self.inner.violation(-z)
+
+    def gradient(self, z: Any) -> Any:
+        """A subgradient in z."""
+        return -gradient(self.inner, -z)
+
+    def prox(self, z: Any, t: Any) -> Any:
+        return -self.inner.prox(-z, t)
+
+    def conjugate(self, q: Any) -> Any:
+        return self.inner.conjugate(-q)
+
+    def project_dual(self, q: Any) -> Any:
+        return -self.inner.project_dual(-q)
+
+    def few_rows(self, m: int) -> ConicRows:
+        return self.inner.few_rows(m)
+
+    def rows(self, m: int) -> ConicRows:
+        inner = self.inner.rows(m)
+        pieces = tuple(Rows(p.kind, p.sizes, -p.on_z, p.on_t, p.b) for p in inner.pieces)
+        return ConicRows(inner.cost, inner.quadratic, pieces)
+
+
+@dataclass(frozen=True, eq=False)
 class Several(Function):
     """The sum of functions of consecutive parts of z, of these sizes. outputs : how many a network has whose values z are made of."""
 
@@ -181,7 +224,7 @@ class Several(Function):
 
 
 def _constrains(function: Function | Any) -> bool:
-    if isinstance(function, Shifted):
+    if isinstance(function, Shifted | Mirrored):
         return _constrains(function.inner)
     return function.indicator or type(function).violation is not Function.violation
 

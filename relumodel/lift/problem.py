@@ -30,6 +30,7 @@ from ..maps.readings import Composed
 from ..program.program import Guarantee, Inverse, Program, Term
 from .constraint_repair import onto_constraints
 from .lower import lower
+from .shapes import shape_terms
 from .two_layer import TwoLayerInverse
 
 Matrix = NDArray[np.float64]
@@ -181,6 +182,7 @@ def on_union(problem: Problem, read: Read, patterns: Any) -> Program:
     values = lifted.term("loss").map
     K: LinearMap = values if read.plain else Composed(read.A, values)
     terms = tuple(Term("loss", read.function, K) if t.name == "loss" else t for t in lifted.terms)
+    terms += shape_terms(lifted, problem.shapes, read.names, read.points.shape[1])
     inverse = ProblemInverse(lifted.inverse.reweighted(problem), read)
     return dataclasses.replace(lifted, model=problem, terms=terms, guarantee=_guarantee(lifted.guarantee), inverse=inverse)
 
