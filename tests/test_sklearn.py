@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import relumodel as rm
+from relumodel.fit import loop, price
 from relumodel.sklearn import ConvexReLUClassifier, ConvexReLURegressor
 
 QUICK = rm.AdaptivePatterns(gap=0.05, width=8, starts=10, rounds=2, proof=0)
@@ -36,6 +37,16 @@ def iris() -> tuple[np.ndarray, np.ndarray]:
     return StandardScaler().fit_transform(X)[::3], np.array(["a", "b", "c"])[y][::3]
 
 
+@pytest.fixture
+def short(monkeypatch) -> None:
+    """The same steps of training, and few of each: for what holds after any number of them."""
+    for name, value in {"FIRST": 30, "LATER": 10}.items():
+        monkeypatch.setattr(loop, name, value)
+    for name, value in {"ROUGH": (1.0,), "STEPS": 2, "NARROW": (0.01, 1e-4), "FINE": ((1.0, 2),)}.items():
+        monkeypatch.setattr(price, name, value)
+
+
+@pytest.mark.usefixtures("short")
 @pytest.mark.filterwarnings("ignore")  # the checks give deliberately odd data; they look at the warnings that matter to them
 @parametrize_with_checks([ConvexReLUClassifier(patterns=QUICKEST), ConvexReLURegressor(patterns=QUICKEST)])
 def test_scikit_learns_own_checks(estimator, check) -> None:
@@ -44,7 +55,7 @@ def test_scikit_learns_own_checks(estimator, check) -> None:
 
 @pytest.mark.parametrize("loss", [None, rm.Hinge(), rm.Squared(reduction="sum")])
 def test_two_classes_are_one_model_fit(loss) -> None:
-    X, y = xor()
+    X, y = xor(20)
     c = ConvexReLUClassifier(loss=loss, beta=1e-2).fit(X, y)
     assert c.classes_.tolist() == ["other", "same"]
     model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), loss or rm.Logistic(), rm.WeightDecay(1e-2))
@@ -100,8 +111,8 @@ def test_probabilities_are_those_of_the_logistic_loss_and_of_no_other() -> None:
 def test_regression_is_model_fit() -> None:
     X, y = load_diabetes(return_X_y=True)
     X, y = StandardScaler().fit_transform(X)[:120], (y[:120] - 150) / 75
-    r = ConvexReLURegressor(loss=rm.Huber(1.0), beta=5e-2).fit(X, y)
-    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Huber(1.0), rm.WeightDecay(5e-2))
+    r = ConvexReLURegressor(loss=rm.Huber(1.0), beta=0.1).fit(X, y)
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Huber(1.0), rm.WeightDecay(0.1))
     assert np.isclose(r.network_.objective(model, X, y), r.objective_, rtol=1e-9)
     assert r.gap_ <= 1e-2
     assert r.score(X, y) > 0.4
@@ -109,8 +120,9 @@ def test_regression_is_model_fit() -> None:
     assert not hasattr(r, "predict_proba")
 
 
+@pytest.mark.usefixtures("short")
 def test_the_order_of_samples_and_how_they_are_repeated_do_not_matter() -> None:
-    X, y = iris()
+    X, y = (part[::2] for part in iris())
     weights = np.random.default_rng(0).integers(0, 3, len(y))
     c = ConvexReLUClassifier(patterns=QUICK, loss=rm.SquaredHinge())
     one = clone(c).fit(X, y, sample_weight=weights).decision_function(X)
@@ -142,10 +154,11 @@ def test_robust_training_knows_features_by_name() -> None:
     assert np.array_equal(moved[:, 1], X[:, 1])
 
 
+@pytest.mark.usefixtures("short")
 def test_frames_pipelines_searches_and_pickles() -> None:
     X, y = xor(30)
     frame = pd.DataFrame(X, columns=["left", "right"])
-    pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), ConvexReLUClassifier(patterns=QUICK))
+    pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), ConvexReLUClassifier(patterns=QUICKEST))
     grid = {"convexreluclassifier__beta": [1e-2, 1e-1], "convexreluclassifier__loss": [rm.SquaredHinge(), None]}
     search = GridSearchCV(pipeline, grid, cv=2).fit(frame, y)
     best = search.best_estimator_[-1]
