@@ -15,6 +15,17 @@ settings.load_profile("relumodel")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits of the same steps, and few of each: for what holds after any number of them."""
+    from relumodel.fit import loop, price
+
+    for name, value in {"FIRST": 200, "LATER": 100}.items():
+        monkeypatch.setattr(loop, name, value)
+    for name, value in {"ROUGH": (1.0,), "STEPS": 3, "NARROW": (0.01, 1e-4), "FINE": ((1.0, 6),)}.items():
+        monkeypatch.setattr(price, name, value)
+
+
 NO_DEVICE = "no CUDA device is here"
 
 

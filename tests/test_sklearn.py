@@ -19,7 +19,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import relumodel as rm
-from relumodel.fit import loop, price
 from relumodel.sklearn import ConvexReLUClassifier, ConvexReLURegressor
 
 QUICK = rm.AdaptivePatterns(gap=0.05, width=8, starts=10, rounds=2, proof=0)
@@ -37,16 +36,7 @@ def iris() -> tuple[np.ndarray, np.ndarray]:
     return StandardScaler().fit_transform(X)[::3], np.array(["a", "b", "c"])[y][::3]
 
 
-@pytest.fixture
-def short(monkeypatch) -> None:
-    """The same steps of training, and few of each: for what holds after any number of them."""
-    for name, value in {"FIRST": 30, "LATER": 10}.items():
-        monkeypatch.setattr(loop, name, value)
-    for name, value in {"ROUGH": (1.0,), "STEPS": 2, "NARROW": (0.01, 1e-4), "FINE": ((1.0, 2),)}.items():
-        monkeypatch.setattr(price, name, value)
-
-
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short_search")
 @pytest.mark.filterwarnings("ignore")  # the checks give deliberately odd data; they look at the warnings that matter to them
 @parametrize_with_checks([ConvexReLUClassifier(patterns=QUICKEST), ConvexReLURegressor(patterns=QUICKEST)])
 def test_scikit_learns_own_checks(estimator, check) -> None:
@@ -120,7 +110,7 @@ def test_regression_is_model_fit() -> None:
     assert not hasattr(r, "predict_proba")
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short_search")
 def test_the_order_of_samples_and_how_they_are_repeated_do_not_matter() -> None:
     X, y = (part[::2] for part in iris())
     weights = np.random.default_rng(0).integers(0, 3, len(y))
@@ -154,7 +144,7 @@ def test_robust_training_knows_features_by_name() -> None:
     assert np.array_equal(moved[:, 1], X[:, 1])
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short_search")
 def test_frames_pipelines_searches_and_pickles() -> None:
     X, y = xor(30)
     frame = pd.DataFrame(X, columns=["left", "right"])

@@ -23,7 +23,7 @@ SELF_GATED = ds.LOSS_AND_PENALTY
 
 
 def quick(**changes) -> rm.AdaptivePatterns:
-    return rm.AdaptivePatterns(**{"gap": 1e-3, "width": 12, "starts": 40, "rounds": 8} | changes)
+    return rm.AdaptivePatterns(**{"gap": 1e-3, "width": 12, "starts": 20, "rounds": 8} | changes)
 
 
 def xor(n: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -31,9 +31,10 @@ def xor(n: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return X, np.sign(X[:, 0] * X[:, 1])
 
 
+@pytest.mark.usefixtures("short_search")
 @pytest.mark.parametrize("model", SELF_GATED, ids=ds.label)
 def test_reaches_the_enumerated_optimum(model: rm.Model) -> None:
-    X, y = ds.example(model, n=10)
+    X, y = ds.example(model, n=8)
     exact = model.compile(X, y, patterns=rm.EnumeratePatterns()).solve()
     result = model.fit(X, y, patterns=quick())
     assert result.objective >= exact.bound - 1e-9
@@ -44,6 +45,7 @@ def test_reaches_the_enumerated_optimum(model: rm.Model) -> None:
     assert result.bound <= exact.objective * (1 + 1e-9)
 
 
+@pytest.mark.usefixtures("short_search")
 def test_the_objective_is_the_networks() -> None:
     model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Logistic(), rm.WeightDecay(1e-3))
     X, y = xor()
@@ -56,6 +58,7 @@ def test_the_objective_is_the_networks() -> None:
     assert result.bound_kind in str(result)
 
 
+@pytest.mark.usefixtures("short_search")
 @settings(max_examples=5)
 @given(problem=ds.problems([m for m in ds.MODELS if m.network.activation.self_gated]))
 def test_bound_and_objective_enclose_the_optimum(problem) -> None:
@@ -70,6 +73,7 @@ def test_bound_and_objective_enclose_the_optimum(problem) -> None:
     assert np.isclose(result.network.objective(model, X, y), result.objective, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.usefixtures("short_search")
 def test_a_penalty_that_allows_nothing_gives_the_zero_network() -> None:
     model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Squared(), rm.WeightDecay(1e3))
     X, y = xor()
@@ -79,6 +83,7 @@ def test_a_penalty_that_allows_nothing_gives_the_zero_network() -> None:
     assert result.objective == pytest.approx(0.5)
 
 
+@pytest.mark.usefixtures("short_search")
 def test_the_same_seed_gives_the_same_network() -> None:
     model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.SquaredHinge(), rm.WeightDecay(1e-3))
     X, y = xor()
@@ -98,6 +103,7 @@ def test_a_time_limit_returns_the_best_so_far() -> None:
     assert result.bound <= result.objective
 
 
+@pytest.mark.usefixtures("short_search")
 def test_a_callback_sees_the_rounds_and_stops() -> None:
     model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Squared(), rm.WeightDecay(1e-4))
     X, y = xor(40)
@@ -183,6 +189,7 @@ def test_bad_arguments_are_refused(change) -> None:
         model.fit(*xor(), **change)
 
 
+@pytest.mark.usefixtures("short_search")
 @pytest.mark.parametrize(
     ("module", "name", "call"), [(loop, "random_start", 1), (SampleLoss, "rounded", 20), (loop, "cells_of", 1), (dual, "search", 1)]
 )

@@ -13,6 +13,7 @@ from relumodel.fit.outcome import gap_wanted
 from relumodel.fit.result import Fit
 from relumodel.sklearn import ConvexReLUClassifier, ConvexReLURegressor
 
+pytestmark = pytest.mark.usefixtures("short_search")
 X = np.random.default_rng(0).uniform(-1, 1, (25, 2))
 Y = X[:, 0] * X[:, 1]
 SHORT = rm.AdaptivePatterns(gap=1e-9, rounds=1, width=6, starts=20, proof=0)

@@ -9,6 +9,7 @@ from relumodel.data import read
 from relumodel.fit.training import Training
 from relumodel.robustness.neurons import neurons_of
 
+pytestmark = pytest.mark.usefixtures("short_search")
 QUICK = rm.AdaptivePatterns(width=12, starts=10, rounds=3, gap=2e-2, seed=1)
 NETWORK = rm.TwoLayer(rm.ReLU(), bias=True)
 

@@ -14,6 +14,7 @@ import relumodel as rm
 from relumodel.data import read
 from relumodel.trained.reading import network_of, trained_neurons
 
+pytestmark = pytest.mark.usefixtures("short_search")
 MODEL = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.Logistic(), rm.WeightDecay(1e-3))
 QUICK = rm.AdaptivePatterns(width=8, starts=30, rounds=1, proof=1)
 

@@ -23,7 +23,7 @@ SETS = [rm.LInf((0.2, 0.1)), rm.L2(0.2), rm.L1(0.3, fixed=(0,))]
 
 
 @pytest.fixture(autouse=True)
-def _short(monkeypatch):
+def _short(monkeypatch, short_search):
     """Few steps: what is tested here holds after any number of them."""
     monkeypatch.setattr(robust, "EXPLORE", (200, 0.3))
     monkeypatch.setattr(robust, "SETTLE", (50, 0.02))

@@ -15,7 +15,7 @@ QUICK = rm.AdaptivePatterns(rounds=1, width=10, seed=1)
 LOSSES = [rm.Squared(), rm.Hinge(), rm.SoftmaxCrossEntropy()]
 
 
-def data(loss, n=14, seed=0):
+def data(loss, n=10, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, 2))
     if loss.reads == "classes":

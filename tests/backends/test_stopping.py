@@ -118,7 +118,7 @@ watched = sys.argv[6] == "True"
 rng = np.random.default_rng(0)
 X = rng.standard_normal((n, 12))
 y = np.where(X[:, 0] * X[:, 1] > 0, 1.0, -1.0)
-program = rm.Model(rm.TwoLayer(rm.ReLU(), True), loss, penalty).compile(X, y, patterns=rm.SamplePatterns(50, seed=0))
+program = rm.Model(rm.TwoLayer(rm.ReLU(), True), loss, penalty).compile(X, y, patterns=rm.SamplePatterns(20, seed=0))
 solver = registry.find(name)
 where, method = solver, "solve"
 if name == "cvxpy":  # which compiles first
@@ -151,12 +151,12 @@ except KeyboardInterrupt:
 INTERRUPTED = [
     # backend, loss, penalty, samples, options, whether there is a point: the solver's, or the best output weights on its patterns' neurons;
     # None for one that ends only when it is done, and for ECOS, which may be interrupted before it has one
-    ("clarabel", "rm.Hinge()", "rm.WeightDecay(1e-3)", 600, "{}", True),
+    ("clarabel", "rm.Hinge()", "rm.WeightDecay(1e-3)", 300, "{}", True),
     ("ecos", "rm.Hinge()", "rm.WeightDecay(1e-3)", 600, "{}", None),
     ("scs", "rm.Hinge()", "rm.WeightDecay(1e-4)", 100, "{}", True),
     ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 400, "{}", True),
-    ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 300, "{'solver': 'simplex'}", True),
-    ("highs", "rm.Squared()", "rm.PathNorm(1e-2)", 250, "{}", True),
+    ("highs", "rm.Hinge()", "rm.PathNorm(1e-3)", 400, "{'solver': 'simplex'}", True),
+    ("highs", "rm.Squared()", "rm.PathNorm(1e-2)", 300, "{}", True),
     ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-3)", 300, "{'solver': 'CLARABEL'}", None),
     ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-4)", 200, "{'solver': 'SCS'}", True),
     ("cvxpy", "rm.Hinge()", "rm.WeightDecay(1e-3)", 500, "{'solver': 'ECOS'}", True),
@@ -174,7 +174,7 @@ def test_ctrl_c(name, loss, penalty, n, options, point):
             # in mid-solve: past what the backend prepares, before it can be done
             if not watched:
                 with pytest.raises(subprocess.TimeoutExpired):
-                    child.wait(1.0)
+                    child.wait(0.5)
             child.send_signal(signal.SIGINT)
             out, err = child.communicate(timeout=60)
         finally:
