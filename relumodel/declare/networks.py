@@ -35,6 +35,10 @@ class Activation(Declared, abstract=True):
         """The factor 1 or `inactive` of each entry of a boolean array; small integers where they suffice."""
         return active.astype(np.int8) if self.inactive == 0 else np.where(active, 1.0, self.inactive)
 
+    def largest(self, size: Any) -> Any:
+        """A bound on |sigma(t)| and on what it is computed from, over |t| <= size, elementwise."""
+        return size  # slopes are at most 1
+
 
 @dataclass(frozen=True)
 class ReLU(Activation):
@@ -82,6 +86,9 @@ class Polynomial(Activation):
             object.__setattr__(self, name, number(getattr(self, name), name))
         if not (self.a or self.b or self.c):
             raise InputError("Polynomial needs a coefficient that is not 0; got a = b = c = 0.")
+
+    def largest(self, size: Any) -> Any:
+        return (abs(self.a) * size + abs(self.b)) * size + abs(self.c)
 
     @property
     def inactive(self) -> float:

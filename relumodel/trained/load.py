@@ -16,7 +16,7 @@ from . import three_layer as three_layer_network
 from .classes import outputs_fit
 from .network import FORMAT, Network
 from .polynomial import PolynomialNetwork
-from .saved import ARRAYS, check_arrays, check_header, check_sizes
+from .saved import ARRAYS, check_arrays, check_header, check_sizes, check_values
 
 Matrix = NDArray[np.float64]
 
@@ -53,5 +53,8 @@ def _from_parts(header: Any, arrays: dict[str, Matrix]) -> Network:
         raise ValueError("its weights do not fit together")
     named = None if names is None else tuple(names)
     check_sizes(hidden.shape[0] - header["bias"], named, output, classes)
+    check_values(lambda x: np.abs(hidden * x).sum(axis=0), activation.largest, lambda s: s @ np.abs(output))
+    if gates is not None:
+        check_values(lambda x: np.abs(gates * x).sum(axis=0))
     kind: Any = PolynomialNetwork if isinstance(activation, Polynomial) else Network
     return kind(activation, header["bias"], hidden, output, gates, header["classifies"], named, classes)

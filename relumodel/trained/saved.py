@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..data import LARGEST
+
+#: The largest value of a layer at features within -1 and 1: a product of two numbers as large as training takes. So values, and their
+#: squares, are finite at every sample that training takes.
+BEYOND = LARGEST**2
 
 #: The arrays that a saved network may have.
 ARRAYS = ("header", "hidden_weights", "second_weights", "output_weights", "gates", "classes")
@@ -45,3 +52,17 @@ def check_sizes(features: int, names: tuple[str, ...] | None, output: NDArray[An
         raise ValueError("it has no outputs")
     if classes is not None and len(np.unique(classes)) != classes.size:
         raise ValueError("its classes are not distinct")
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is what is looked for
+def check_values(*layers: Callable[[Any], Any]) -> None:
+    """Raise ValueError unless the values of all layers, and what they are computed from, are within `BEYOND` at features within -1 and 1:
+    weights that are finite may have products that overflow when the network is used. layers : from the largest absolute values that the
+    layer before can have (1, the features, for the first) to its own."""
+    values: Any = 1.0
+    for layer in layers:
+        values = layer(values)
+        if not (values <= BEYOND).all():
+            raise ValueError(
+                f"it cannot be evaluated: products of its weights overflow, or are beyond {BEYOND:g} at features within 1"
+            )

@@ -17,7 +17,7 @@ from ..declare.networks import ParallelThreeLayer
 from ..errors import InputError
 from ..files import replace_file
 from .classes import block_columns, flat, outputs_fit, predicted, same_outputs
-from .saved import check_arrays, check_header, check_sizes
+from .saved import check_arrays, check_header, check_sizes, check_values
 
 if TYPE_CHECKING:
     from ..declare.model import Model
@@ -166,4 +166,6 @@ def from_parts(header: dict[str, Any], arrays: dict[str, Matrix]) -> ThreeLayerN
         raise ValueError("its weights do not fit together")
     named = None if names is None else tuple(names)
     check_sizes(W1.shape[1] - header["bias"], named, w3, classes)
+    first, second, third = np.abs(W1), np.abs(w2), np.abs(w3)
+    check_values(lambda x: (first * x).sum(axis=1), lambda t: (t * second).sum(axis=1), lambda t: t @ third)
     return ThreeLayerNetwork(header["bias"], W1, w2, w3, header["classifies"], named, classes)

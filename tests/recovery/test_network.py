@@ -178,6 +178,29 @@ def test_files_whose_parts_do_not_fit(header, parts, tmp_path):
         rm.load(tmp_path / "net.npz")
 
 
+@pytest.mark.parametrize(
+    ("activation", "parts"),
+    [
+        ({"type": "ReLU"}, {"hidden_weights": HIDDEN * 1e307}),
+        ({"type": "ReLU"}, {"output_weights": np.array([1e307, 1.0])}),
+        ({"type": "ReLU"}, {"hidden_weights": 1e120 * HIDDEN, "output_weights": 1e120 * OUTPUT}),
+        ({"type": "GatedReLU"}, {"gates": 1e307 * HIDDEN}),
+        ({"type": "Polynomial", "a": 1.0, "b": 0.0, "c": 0.0}, {"hidden_weights": 1e100 * HIDDEN}),
+        ({"type": "Polynomial", "a": 0.0, "b": 1e300, "c": 0.0}, {}),
+    ],
+)
+def test_files_of_networks_that_overflow_when_they_are_used(activation, parts, tmp_path):
+    np.savez(tmp_path / "net.npz", header=np.array(json.dumps({**HEADER, "activation": activation})), **PARTS | parts)
+    with pytest.raises(rm.FileError, match=r"cannot be evaluated.* beyond 1e\+150"):
+        rm.load(tmp_path / "net.npz")
+
+
+def test_weights_as_large_as_training_makes_are_read(tmp_path):
+    large = rm.Network(rm.ReLU(), True, 1e74 * HIDDEN, 1e74 * OUTPUT)
+    again = rm.load(large.save(tmp_path / "net.npz"))
+    assert np.isfinite(again(np.full((1, again.n_features), 1e75))).all()
+
+
 def test_the_parts_of_these_tests_do_fit(tmp_path):
     np.savez(tmp_path / "net.npz", header=np.array(json.dumps(HEADER)), **PARTS)
     assert rm.load(tmp_path / "net.npz").n_neurons == 2

@@ -99,7 +99,17 @@ def test_save_and_load_bit_for_bit(more, tmp_path):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(network, field.name))
 
 
-@pytest.mark.parametrize("change", [{"second_weights": np.ones((2, 3))}, {"output_weights": np.ones(2) * np.nan}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"second_weights": np.ones((2, 3))},
+        {"output_weights": np.ones(2) * np.nan},
+        {
+            "second_weights": 1e300 * NETWORK.second_weights,
+            "output_weights": 1e300 * NETWORK.output_weights,
+        },  # they overflow in use
+    ],
+)
 def test_files_whose_parts_do_not_fit(change, tmp_path):
     parts = {name: getattr(NETWORK, name) for name in ("hidden_weights", "second_weights", "output_weights")}
     header = {"format": "relumodel three-layer network 1", "bias": False, "classifies": False, "feature_names": None}
