@@ -18,10 +18,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits of the same steps, and few of each: for what holds after any number of them."""
-    from relumodel.fit import loop, price
+    from relumodel.fit import loop, price, three_layer
 
     for name, value in {"FIRST": 200, "LATER": 100}.items():
         monkeypatch.setattr(loop, name, value)
+        monkeypatch.setattr(three_layer, name, value)
+    monkeypatch.setattr(three_layer, "STARTS", 3)
     for name, value in {"ROUGH": (1.0,), "STEPS": 3, "NARROW": (0.01, 1e-4), "FINE": ((1.0, 6),)}.items():
         monkeypatch.setattr(price, name, value)
 

@@ -62,6 +62,7 @@ def test_the_split_is_stratified_and_standardised_on_the_training_part() -> None
     assert abs((data.y > 0).mean() - (data.y_test > 0).mean()) < 0.01
 
 
+@pytest.mark.usefixtures("short_search")
 def test_options_reach_the_training(capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.main(["demo", "--gap", "0.5", "--seed", "7", "--beta", "50", "--backend", "admm"])
     shown = capsys.readouterr()
@@ -87,6 +88,7 @@ class Interrupted:
         return rm.RawSolution(options.stopped or "failed", np.zeros(problem.n_variables))
 
 
+@pytest.mark.usefixtures("short_search")
 def test_ctrl_c_reports_the_best_so_far(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relumodel.solve.registry._registered", {"interrupted": Interrupted()})
     assert cli.main(["demo", "--backend", "interrupted"]) == 130

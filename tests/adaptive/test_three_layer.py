@@ -11,6 +11,8 @@ from relumodel.data import read
 from relumodel.fit.three_layer import ThreeLayerLoop, blocks_of
 from relumodel.fit.training import Training
 
+pytestmark = pytest.mark.usefixtures("short_search")
+
 QUICK = rm.AdaptivePatterns(rounds=1, width=10, seed=1)
 LOSSES = [rm.Squared(), rm.Hinge(), rm.SoftmaxCrossEntropy()]
 
