@@ -36,6 +36,9 @@ NARROW, FINE, LEAST = (0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5), ((0.2, 40), (0.1, 
 GAIN, LOOK = 1e-9, 12
 
 
+#: The length of the factors of a block of norm one.
+ROOT = np.sqrt(2)
+
 #: Looks at the price that a start takes before most are given up.
 ROUGH_LOOKS = 25
 
@@ -136,7 +139,10 @@ class _Rounded:
 
     def look(self, z: Matrix, side: Matrix, width: float) -> tuple[Matrix, Matrix]:
         """The values (m,), and the directions of ascent along the sphere, of the length of z."""
-        parts = [self._look(z[part], side[part], width) for part in chunks(len(z), len(self.X), LARGE)]
+        pieces = chunks(len(z), len(self.X), LARGE)
+        if len(pieces) == 1:
+            return self._look(z, side, width)
+        parts = [self._look(z[piece], side[piece], width) for piece in pieces]
         return np.concatenate([value for value, _ in parts]), np.vstack([ahead for _, ahead in parts])
 
     def _look(self, z: Matrix, side: Matrix, width: float) -> tuple[Matrix, Matrix]:
@@ -145,18 +151,23 @@ class _Rounded:
         T = penalty.fold(z) @ self.X.T
         active = T * (0.5 / width)
         active += 0.5
-        np.clip(active, 0.0, 1.0, out=active)
+        np.maximum(active, 0.0, out=active)
+        np.minimum(active, 1.0, out=active)
         flat = T @ self.q if slope else 0.0
-        pull = (1 - slope) * (active @ self.weighted) + slope * self.q @ self.X
+        pull = active @ self.weighted
+        if slope:
+            pull = (1 - slope) * pull + slope * self.q @ self.X
         # a (t + w (1 - a)) is the integral of a: t beyond the width, w a^2 within
         T += width
         T -= width * active
         T *= active
-        value = side * ((1 - slope) * (T @ self.q) + slope * flat)
+        value = side * ((1 - slope) * (T @ self.q) + slope * flat if slope else T @ self.q)
         ahead = penalty.pull(z, side[:, None] * pull)
         ahead -= (np.einsum("jk,jk->j", ahead, z) / np.einsum("jk,jk->j", z, z))[:, None] * z
-        size = np.linalg.norm(ahead, axis=1, keepdims=True)
-        return value, ahead * (np.sqrt(z.dtype.type(2)) / np.where(size > 0, size, 1))
+        size = _lengths(ahead)
+        size[size == 0] = 1
+        ahead *= z.dtype.type(ROOT) / size
+        return value, ahead
 
 
 def _ascend(at: _Rounded, z: Matrix, side: Matrix, width: float, steps: int) -> tuple[Matrix, Matrix]:
@@ -171,16 +182,25 @@ def _ascend(at: _Rounded, z: Matrix, side: Matrix, width: float, steps: int) -> 
                 break
             before = value
         moved = z + length[:, None] * ahead
-        # a step back through zero may end there
-        trial = _on_sphere(np.where(np.linalg.norm(moved, axis=1, keepdims=True) > 0, moved, z))
+        size = _lengths(moved)
+        if not size.all():  # a step back through zero may end there
+            moved = np.where(size > 0, moved, z)
+            size = _lengths(moved)
+        trial = moved * (z.dtype.type(ROOT) / size)
         there, ahead_there = at.look(trial, side, width)
         better = there > value
-        z = np.where(better[:, None], trial, z)
-        ahead = np.where(better[:, None], ahead_there, ahead)
+        column = better[:, None]
+        z = np.where(column, trial, z)
+        ahead = np.where(column, ahead_there, ahead)
         value = np.where(better, there, value)
         length *= np.where(better, z.dtype.type(2), z.dtype.type(0.25))
     return z, value
 
 
 def _on_sphere(z: Matrix) -> Matrix:
-    return z * (np.sqrt(z.dtype.type(2)) / np.linalg.norm(z, axis=1, keepdims=True))
+    return z * (z.dtype.type(ROOT) / _lengths(z))
+
+
+def _lengths(z: Matrix) -> Matrix:
+    """The lengths of the rows, (m, 1)."""
+    return np.sqrt(np.add.reduce(z * z, axis=1, keepdims=True))
