@@ -6,6 +6,7 @@ of points are ordered output by output. Comparing readings makes constraints, ap
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,22 @@ class Reading:
             raise InputError(f"A reading of shape {self.shape} has no entries [{key!r}]: {error}") from error
         M = scipy.sparse.eye_array(self.size, format="csr")[np.atleast_1d(chosen).ravel(order="F")]
         return self._mapped(M, np.shape(chosen), f"{self.text}[{_key(key)}]")
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise InputTypeError("A reading at one point is a number, without a length.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Reading]:
+        return (self[i] for i in range(len(self)))
+
+    def __pow__(self, other: Any) -> Reading:
+        raise InputError(
+            "A power of a reading is no reading; terms are losses, rm.Squared()(f(X), y), and norms, rm.norm(f(X) - y, 2)."
+        )
+
+    def __abs__(self) -> Reading:
+        raise InputError("abs(f(X)) is no reading; use rm.norm(f(X), 1), rm.Absolute()(f(X)), or two constraints.")
 
     def sum(self) -> Reading:
         """The sum of all entries."""

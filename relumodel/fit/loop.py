@@ -208,7 +208,9 @@ class Loop:
 
 def _in_use(solution: Solution) -> Cells:
     """The cells of the blocks that are not zero."""
-    inverse: Any = getattr(solution.program.inverse, "one", solution.program.inverse)
+    inverse: Any = solution.program.inverse
+    while hasattr(inverse, "one"):
+        inverse = inverse.one
     used = np.unique(np.flatnonzero(inverse.blocks(solution.point).any(axis=1)) % inverse.found.count)
     return Cells(inverse.found.D, inverse.found.known).take(used)
 

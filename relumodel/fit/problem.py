@@ -118,7 +118,7 @@ def fit_problem(problem: Problem, patterns: Any, *how: Any) -> Fit:
 
 
 def _training(problem: Problem, read: Read) -> Training:
-    loss: Any = ReadLoss(read.function, read.A, read.outputs)
+    loss: Any = read.function if read.plain else ReadLoss(read.function, read.A, read.outputs)
     network = problem.network
     return Training(with_bias(read.points, network.bias), loss, problem.penalty, network.activation.inactive)
 
@@ -215,8 +215,8 @@ def _kept(problem: Problem, read: Read, loop: Loop, status: str, gap: float, ask
     if problem.constraints:
         hard = hardened(solution.program, read)
         with wrapping_up():
-            options = {**asked.options, "warm_start": solution.point}
-            hard_solution = solve(hard, **options)
+            # without a start: that of the weighed problem is as good and has more neurons, and a start is kept as it is
+            hard_solution = solve(hard, **asked.options)
         solution = (
             hard_solution
             if hard_solution.status != "infeasible"

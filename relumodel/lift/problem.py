@@ -22,6 +22,7 @@ from ..declare.model import Model
 from ..declare.problem import Problem
 from ..errors import InputError
 from ..functions.base import Function
+from ..functions.class_sample_loss import ClassSampleLoss
 from ..functions.losses import Squared
 from ..functions.norms import DUALS, norm
 from ..functions.several import Several, moved
@@ -183,7 +184,9 @@ def on_union(problem: Problem, read: Read, patterns: Any) -> Program:
     K: LinearMap = values if read.plain else Composed(read.A, values)
     terms = tuple(Term("loss", read.function, K) if t.name == "loss" else t for t in lifted.terms)
     terms += shape_terms(lifted, problem.shapes, read.names, read.points.shape[1])
-    inverse = ProblemInverse(lifted.inverse.reweighted(problem), read)
+    one: Any = lifted.inverse.reweighted(problem)
+    labels = next((t.function.classes for t in problem.terms if isinstance(t.function, ClassSampleLoss)), None)
+    inverse = ProblemInverse(one if labels is None else dataclasses.replace(one, classes=labels), read)
     return dataclasses.replace(lifted, model=problem, terms=terms, guarantee=_guarantee(lifted.guarantee), inverse=inverse)
 
 

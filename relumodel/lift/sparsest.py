@@ -15,7 +15,7 @@ Matrix = NDArray[np.float64]
 NEGLIGIBLE = (3e-1, 1e-1, 3e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-7, 1e-9)
 
 #: FEW of them where each is moved onto the constraints of users, and the violation, relative, that is as good as none.
-FEW, SETTLED = (1e-1, 1e-2, 1e-3, 1e-5, 1e-7), 1e-12
+FEW, SETTLED = (1e-1, 1e-2, 1e-3, 1e-5, 1e-7), 3e-10
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the blocks may be garbage; what overflows is not the best
