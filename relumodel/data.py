@@ -294,3 +294,12 @@ def bound(loss: Loss, data: Data) -> SampleLoss | ClassSampleLoss:
     if data.classes is None:
         return SampleLoss.bind(loss, data.y, data.weights, data.total)
     return ClassSampleLoss.bind(loss, data.y, data.classes, data.weights, data.total)  # type: ignore[arg-type]
+
+
+def merged_samples(X: Matrix, y: NDArray[Any], sample_weight: Any) -> tuple[Matrix, Matrix, Matrix]:
+    """The distinct samples (X, y) in lexicographic order, with their weights summed; those of weight 0 left out."""
+    weights = None if sample_weight is None else read_weights(sample_weight, len(X))
+    rows, which = np.unique(np.column_stack([X, y]), axis=0, return_inverse=True)
+    total = np.bincount(which.reshape(-1), weights).astype(np.float64)
+    used = total > 0
+    return np.ascontiguousarray(rows[used, :-1]), rows[used, -1], total[used]

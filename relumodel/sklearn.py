@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,15 +19,16 @@ from numpy.typing import NDArray
 from . import errors
 from .api import Model
 from .certify.bound import relative_gap
-from .data import read_weights
+from .data import merged_samples
 from .declare.networks import Activation, ReLU, TwoLayer
 from .declare.perturbations import Perturbation
 from .declared import number
 from .errors import InputError, InputTypeError, MissingPackageError, ZeroNetworkWarning
 from .frames import refuse_names
-from .functions.losses import Loss, Squared
-from .functions.margin_losses import Logistic
+from .functions.losses import Absolute, Huber, Loss, Squared
+from .functions.margin_losses import Hinge, Logistic, SquaredHinge
 from .functions.penalties import Penalty, WeightDecay
+from .functions.plq import EpsilonInsensitive, Expectile, Pinball
 from .patterns import AdaptivePatterns, GivenPatterns
 from .resources.deadline import limited
 
@@ -63,7 +65,7 @@ class _ConvexReLU(BaseEstimator):
 
     def __init__(
         self,
-        loss: Loss | None = None,
+        loss: Loss | str | None = None,
         beta: float = 1e-2,
         penalty: type[Penalty] = WeightDecay,
         activation: Activation | None = None,
@@ -77,6 +79,7 @@ class _ConvexReLU(BaseEstimator):
         time_limit: float | None = None,
         verbose: bool = False,
         random_state: Any = 0,
+        monotonic_cst: Any = None,
     ) -> None:
         self.loss = loss
         self.beta = beta
@@ -92,23 +95,28 @@ class _ConvexReLU(BaseEstimator):
         self.time_limit = time_limit
         self.verbose = verbose
         self.random_state = random_state
+        self.monotonic_cst = monotonic_cst
 
     def _train(self, X: Matrix, targets: list[Matrix], weights: Matrix) -> list[Fit]:
         """Fit once for every vector of targets, within the time limit together, and set the attributes."""
         refuse_names(map(str, getattr(self, "feature_names_in_", ())), "X")
         from .fit.fit import fit  # here, because importing estimators should not wait for it
+        from .fit.monotone import directions, fit_monotone
         from .fit.outcome import gap_wanted
 
         model, patterns = self._model(), self._patterns()
+        signs = directions(self.monotonic_cst, self.n_features_in_, tuple(map(str, getattr(self, "feature_names_in_", ()))))
+        train = partial(fit_monotone, model, signs) if signs else partial(fit, model)
         limit = None if self.time_limit is None else number(self.time_limit, "time_limit", above=0)
         how: tuple[Any, ...] = (self.backend, self.tol, None, self.verbose, None, {})
         results: list[Fit] = []
         with limited(limit) as deadline:  # after Ctrl-C the classes still to come get what a moment allows
             for k, y in enumerate(targets):
                 with limited(deadline.remaining() / (len(targets) - k)):
-                    results.append(fit(model, X, y, weights, patterns, *how))
+                    results.append(train(X, y, weights, patterns, *how))
         self._keep(results)
-        self._warn(results, gap_wanted(model, patterns))
+        # the bound of a monotone fit is one on networks of any shape
+        self._warn(results, None if signs else gap_wanted(model, patterns))
         return results
 
     def _keep(self, results: list[Fit]) -> None:
@@ -158,7 +166,18 @@ class _ConvexReLU(BaseEstimator):
         return Model(TwoLayer(activation, self.bias), loss, self.penalty(self.beta), self._perturbation(), self.robust)
 
     def _loss_used(self) -> Loss:
+        if isinstance(self.loss, str):
+            known = self._named()
+            if self.loss not in known:
+                raise InputError(
+                    f"loss is a declared loss such as {self._loss}, or one of {', '.join(map(repr, known))}; got {self.loss!r}."
+                )
+            return known[self.loss]
         return self._loss if self.loss is None else self.loss
+
+    def _named(self) -> dict[str, Loss]:
+        """The losses that have a name, with the parameters of this estimator."""
+        raise NotImplementedError
 
     def _perturbation(self) -> Perturbation | None:
         """With a radius per column: training sees arrays, but features may be fixed by name."""
@@ -201,7 +220,7 @@ def _has_likelihood(estimator: Any) -> bool:
 class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
     """A two-layer network trained to a known gap, as a scikit-learn classifier; more than two classes one against the rest.
 
-    loss : a declared loss; `rm.Logistic()` if None. Losses for regression fit the labels -1 and +1.
+    loss : a declared loss, or "logistic", "hinge", "squared_hinge"; `rm.Logistic()` if None. Losses for regression fit the labels -1 and +1.
     beta, penalty : the penalty's strength, and its class (`rm.WeightDecay` or `rm.PathNorm`).
     activation, bias : of the network; `rm.ReLU()` if None.
     patterns : where activation patterns come from; if None `rm.AdaptivePatterns(gap, seed=random_state, width=30, starts=100)`.
@@ -209,6 +228,8 @@ class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
     gap : the relative gap to every other network at which adaptive training stops.  tol : that of the convex programs.
     backend : solver of the convex programs.  time_limit : seconds for the whole fit.  verbose : a line a round on stderr.
     random_state : a seed, a `RandomState`, or None for NumPy's global one.
+    monotonic_cst : 1, 0 or -1 for each feature, or a dictionary by name, as in scikit-learn's boosted trees: the network rises, or falls, in
+        it everywhere, by its neurons (`f.increasing`). Two classes; for ReLU and leaky ReLU. gap_ is then to networks of any shape.
 
     After fit:
     network_ : the `rm.Network`, whose positive outputs mean classes_[1]; a list of networks, one a class, for more than two classes.
@@ -221,12 +242,15 @@ class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
     _loss = Logistic()
     _reads = ("margin", "residual")
 
+    def _named(self) -> dict[str, Loss]:
+        return {"logistic": Logistic(), "hinge": Hinge(), "squared_hinge": SquaredHinge()}
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on features X (n, d) and labels y (n,) of any kind. sample_weight : (n,) numbers >= 0."""
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         labels, codes = np.unique(y, return_inverse=True)
-        X, merged, weights = _merged(X, codes, sample_weight)
+        X, merged, weights = merged_samples(X, codes, sample_weight)
         present = np.unique(merged).astype(int)  # a class whose samples all weigh nothing is absent
         self.classes_ = labels[present]
         if len(present) < 2:
@@ -268,29 +292,63 @@ class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
 class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
     """A two-layer network trained to a known gap, as a scikit-learn regressor.
 
-    loss : a declared loss for regression; `rm.Squared()` if None. The other parameters and the attributes are those of
+    loss : a declared loss for regression, or "squared", "absolute", "huber", "epsilon_insensitive", "pinball", "expectile"; `rm.Squared()` if None.
+    quantile : the level of "pinball" and "expectile", in (0, 1). The other parameters and the attributes are those of
     `ConvexReLUClassifier`, without classes_.
     """
 
     _loss = Squared()
     _reads = ("residual",)
 
+    def __init__(
+        self,
+        loss: Loss | str | None = None,
+        beta: float = 1e-2,
+        penalty: type[Penalty] = WeightDecay,
+        activation: Activation | None = None,
+        bias: bool = True,
+        patterns: Any = None,
+        perturbation: Perturbation | None = None,
+        robust: str = "crossing",
+        gap: float = 1e-2,
+        tol: float | None = None,
+        backend: Any = "auto",
+        time_limit: float | None = None,
+        verbose: bool = False,
+        random_state: Any = 0,
+        monotonic_cst: Any = None,
+        quantile: float = 0.5,
+    ) -> None:
+        super().__init__(
+            loss,
+            beta,
+            penalty,
+            activation,
+            bias,
+            patterns,
+            perturbation,
+            robust,
+            gap,
+            tol,
+            backend,
+            time_limit,
+            verbose,
+            random_state,
+            monotonic_cst,
+        )
+        self.quantile = quantile
+
+    def _named(self) -> dict[str, Loss]:
+        names = {"squared": Squared(), "absolute": Absolute(), "huber": Huber(1.0), "epsilon_insensitive": EpsilonInsensitive(0.1)}
+        return {**names, "pinball": Pinball(self.quantile), "expectile": Expectile(self.quantile)}
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on features X (n, d) and targets y (n,). sample_weight : (n,) numbers >= 0."""
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        X, y, weights = _merged(X, y.astype(np.float64), sample_weight)
+        X, y, weights = merged_samples(X, y.astype(np.float64), sample_weight)
         self._train(X, [y], weights)
         return self
 
     def predict(self, X: Any) -> Matrix:
         """The network's outputs: (n,)."""
         return self._scores(X)
-
-
-def _merged(X: Matrix, y: NDArray[Any], sample_weight: Any) -> tuple[Matrix, Matrix, Matrix]:
-    """The distinct samples (X, y) in lexicographic order, with their weights summed; those of weight 0 left out."""
-    weights = None if sample_weight is None else read_weights(sample_weight, len(X))
-    rows, which = np.unique(np.column_stack([X, y]), axis=0, return_inverse=True)
-    total = np.bincount(which.reshape(-1), weights).astype(np.float64)
-    used = total > 0
-    return np.ascontiguousarray(rows[used, :-1]), rows[used, -1], total[used]

@@ -24,6 +24,7 @@ from relumodel.sklearn import ConvexReLUClassifier, ConvexReLURegressor
 QUICK = rm.AdaptivePatterns(gap=0.05, width=8, starts=10, rounds=2, proof=0)
 #: for scikit-learn's checks, which are of the estimators' conventions and fit hundreds of times
 QUICKEST = rm.AdaptivePatterns(gap=1e-4, width=2, starts=1, rounds=1, proof=0)
+SMALL = rm.AdaptivePatterns(gap=0.05, width=4, starts=4, rounds=2, proof=0)
 
 
 def xor(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -181,7 +182,8 @@ def test_a_time_limit_warns_and_keeps_the_best_so_far() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loss": "hinge"}, "loss must be a Loss, for example"),
+        ({"loss": "quantile"}, "loss is a declared loss such as"),
+        ({"loss": 3}, "loss must be a Loss, for example"),
         ({"beta": -1}, "beta must be a finite number >= 0"),
         ({"penalty": rm.WeightDecay(1.0)}, "penalty must be a class, rm.WeightDecay or rm.PathNorm"),
         ({"patterns": 50}, "patterns must say where patterns come from"),
@@ -229,3 +231,38 @@ def test_a_score_of_zero_is_the_same_class_everywhere():
     assert not estimator.decision_function(X).any()
     np.testing.assert_array_equal(estimator.predict(X), np.where(estimator.network_.predict(X) > 0, 8, 3))
     assert (estimator.predict(X) == 8).all()
+
+
+def test_losses_by_name_and_quantiles() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (30, 1))
+    y = X[:, 0] + rng.normal(size=30)
+    below = {}
+    for level in (0.2, 0.8):
+        named = ConvexReLURegressor(loss="pinball", quantile=level, beta=1e-2, patterns=SMALL).fit(X, y)
+        declared = ConvexReLURegressor(loss=rm.Pinball(level), beta=1e-2, patterns=SMALL).fit(X, y)
+        assert named.objective_ == declared.objective_
+        below[level] = np.mean(y <= named.predict(X) + 1e-9)
+    assert abs(below[0.2] - 0.2) <= 0.17
+    assert abs(below[0.8] - 0.8) <= 0.17
+    with pytest.raises(rm.InputError, match="one of 'squared', 'absolute'"):
+        ConvexReLURegressor(loss="quantile").fit(X, y)
+    assert ConvexReLUClassifier(loss="hinge", patterns=SMALL).fit(X, y > 0).score(X, y > 0) > 0.6
+
+
+def test_monotonic_constraints_hold_everywhere() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.uniform(-1, 1, (16, 2)), columns=["income", "age"])
+    y = X.income.to_numpy() ** 3 - np.sin(3 * X.age.to_numpy()) + 0.3 * rng.normal(size=16)
+    by_name = ConvexReLURegressor(beta=1e-3, patterns=SMALL, monotonic_cst={"income": 1}).fit(X, y)
+    far = pd.DataFrame(rng.uniform(-4, 4, (2000, 2)), columns=X.columns)
+    higher = far.assign(income=far.income + rng.uniform(0, 2, 2000))
+    assert (by_name.predict(higher) - by_name.predict(far)).min() >= -1e-9
+    by_number = ConvexReLURegressor(beta=1e-3, patterns=SMALL, monotonic_cst=[1, 0]).fit(X, y)
+    assert by_number.objective_ == by_name.objective_
+    classes = ConvexReLUClassifier(beta=1e-2, patterns=SMALL, monotonic_cst=[0, -1]).fit(X.to_numpy(), y > 0)
+    older = far.to_numpy() + np.array([0, 1.5])
+    assert (classes.decision_function(older) - classes.decision_function(far.to_numpy())).max() <= 1e-9
+    for wrong, words in (({"size": 1}, "names the feature 'size'"), ([1], "each of the 2 features"), ([2, 0], "1, 0 or -1")):
+        with pytest.raises(rm.InputError, match=words):
+            ConvexReLURegressor(monotonic_cst=wrong).fit(X, y)

@@ -60,7 +60,7 @@ PROVABLE = 8
 @dataclass
 class Loop:
     """The state of one run. `compile` : the program on some cells.  `options` : of `Program.solve`; `watch` is told every round and returns
-    True to stop."""
+    True to stop.  restricted : the program has constraints that the descent does not know, so its neurons may be no point of it."""
 
     training: Training
     compile: Callable[[Cells], Program]
@@ -68,6 +68,7 @@ class Loop:
     options: Mapping[str, Any]
     started: float
     watch: Callable[[Round], Any]
+    restricted: bool = False
     solution: Solution | None = None
     dual: Dual | None = None
     starts: int = 0
@@ -112,7 +113,7 @@ class Loop:
         """Solve on the cells of the neurons, then those that enter, and those in use if the neurons are worse; how many cells."""
         X, best = self.training.X, self.solution
         cells, index = cells_of(X, np.vstack([neurons.blocks, entering]), self.rng)
-        if best is not None and self.training.objective(neurons) > best.objective:
+        if best is not None and (self.restricted or self.training.objective(neurons) > best.objective):
             cells = cells.joined(_in_use(best))
         cells = cells.take(slice(max(self.strategy.max_patterns, len(neurons.signs))))
         program = self.compile(cells)

@@ -42,7 +42,7 @@ def with_beta_max(found: Fit, model: Model, data: Data) -> Fit:
 def gap_wanted(model: Any, patterns: Any) -> float | None:
     """The gap that a fit is expected to reach: one of adaptive patterns, where a bound on every other network is known."""
     priced = isinstance(patterns, AdaptivePatterns) and isinstance(model.network, TwoLayer) and model.perturbation is None
-    return patterns.gap if priced else None
+    return patterns.gap if priced and not getattr(model, "shapes", ()) else None
 
 
 def warn_of(found: Fit, model: Any, patterns: Any, stacklevel: int) -> None:

@@ -99,10 +99,6 @@ def fit_problem(problem: Problem, patterns: Any, *how: Any) -> Fit:
     network = problem.network
     adaptive = isinstance(patterns, AdaptivePatterns) and not network.activation.unit_neurons
     asked = asked_for(patterns if adaptive else None, *how)
-    if adaptive and problem.shapes:
-        raise InputError(
-            f"AdaptivePatterns do not follow the constraint {problem.shapes[0]}; fit with other patterns, e.g. rm.SamplePatterns(50, seed=0)."
-        )
     if adaptive:
         known_norm(problem.penalty, "AdaptivePatterns")
         if not isinstance(network, TwoLayer) or not network.activation.self_gated:
@@ -186,7 +182,7 @@ def _adapted(problem: Problem, read: Read, strategy: AdaptivePatterns, asked: As
             asked.started,
             asked.watch,
         )
-        loop.history = rounds
+        loop.restricted, loop.history = bool(problem.shapes), rounds
         status = loop.run(neurons)
         assert loop.solution is not None
         assert loop.dual is not None
