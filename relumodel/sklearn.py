@@ -11,7 +11,7 @@ import dataclasses
 import warnings
 from functools import partial
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from .declare.networks import Activation, ReLU, TwoLayer
 from .declare.perturbations import Perturbation
 from .declared import number
 from .errors import InputError, InputTypeError, MissingPackageError, ZeroNetworkWarning
+from .fit.result import Fit
 from .frames import refuse_names
 from .functions.losses import Absolute, Huber, Loss, Squared
 from .functions.margin_losses import Hinge, Logistic, SquaredHinge
@@ -43,9 +44,6 @@ except ImportError as error:
     raise MissingPackageError(
         "relumodel.sklearn needs scikit-learn 1.6 or newer, which is not installed: pip install 'relumodel[sklearn]'"
     ) from error
-
-if TYPE_CHECKING:
-    from .fit.result import Fit
 
 Matrix = NDArray[np.float64]
 
@@ -176,7 +174,6 @@ class _ConvexReLU(BaseEstimator):
         return self._loss if self.loss is None else self.loss
 
     def _named(self) -> dict[str, Loss]:
-        """The losses that have a name, with the parameters of this estimator."""
         raise NotImplementedError
 
     def _perturbation(self) -> Perturbation | None:
