@@ -180,20 +180,18 @@ class _ConvexReLU(BaseEstimator):
         """With a radius per column: training sees arrays, but features may be fixed by name."""
         if not isinstance(self.perturbation, Perturbation):
             return self.perturbation
-        names = tuple(map(str, self.feature_names_in_)) if hasattr(self, "feature_names_in_") else None
+        names = tuple(map(str, getattr(self, "feature_names_in_", ()))) or None
         return type(self.perturbation)(tuple(self.perturbation.radii(self.n_features_in_, names).tolist()))
 
     def _patterns(self) -> Any:
         adaptive = AdaptivePatterns(
             gap=self.gap, seed=self._seed(), width=WIDTH, starts=STARTS
         )  # bad values are refused even where idle
-        if self.patterns is None:
-            return adaptive
         if isinstance(self.patterns, GivenPatterns):
             raise InputError(
                 "GivenPatterns has a row for every sample, and the estimators reorder and merge samples; use Model.fit, or another source."
             )
-        return self.patterns
+        return adaptive if self.patterns is None else self.patterns
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
