@@ -27,7 +27,7 @@ import numpy as np
 
 import relumodel as rm
 from relumodel.backend import Options
-from relumodel.program.ranks import ALONE, Ranks
+from relumodel.program.ranks import SINGLE_PROCESS, Ranks
 from relumodel.program.tensors import Tensors
 from relumodel_admm.first_order import FirstOrder
 
@@ -119,7 +119,7 @@ def worker(what: str, samples: int, patterns: int, steps: int, rank: int, size: 
     import torch.distributed as dist
 
     torch.set_num_threads(1)
-    group: Any = ALONE
+    group: Any = SINGLE_PROCESS
     if size > 1:
         dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size)
         group = dist.group.WORLD

@@ -22,7 +22,7 @@ from .fit.result import Fit
 from .formats import sidecar
 from .patterns.adaptive import AdaptivePatterns
 from .program import program as bare
-from .program.ranks import ALONE
+from .program.ranks import SINGLE_PROCESS
 from .resources.memory import FEWER, explained
 from .solve.path import path as over_penalties
 from .solve.solution import Solution
@@ -159,7 +159,7 @@ class Model(declared.Model):
     Immutable, comparable, printable; `to_dict` and `Model.from_dict` are a JSON round trip.
     """
 
-    def compile(self, X: Any, y: Any, patterns: Any = None, sample_weight: Any = None, group: Any = ALONE) -> Program:
+    def compile(self, X: Any, y: Any, patterns: Any = None, sample_weight: Any = None, group: Any = SINGLE_PROCESS) -> Program:
         """The convex program of this model on data.
 
         X : (n, d) numbers, arrays or frames.
@@ -178,7 +178,7 @@ class Model(declared.Model):
         from .lift.shards import lower_shards
 
         with explained("compiling", FEWER):
-            if group is not ALONE:
+            if group is not SINGLE_PROCESS:
                 return public(lower_shards(self, X, y, patterns, sample_weight, group))
             return public(lower(self.network, self, read(X, y, self.loss, sample_weight), patterns))
 

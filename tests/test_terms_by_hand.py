@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.functions.base import Linear, Nonnegative, Vanishing
+from relumodel.functions.base import Linear, Nonnegative, ZeroIndicator
 from relumodel.lift.sparsest import sparsest
 from relumodel.maps.base import Dense, Identity
 from user_losses import AtMost, with_term
@@ -128,7 +128,7 @@ def test_two_terms_of_one_name_are_refused():
         (
             dataclasses.replace(
                 PROGRAM,
-                terms=tuple(dataclasses.replace(t, function=Vanishing()) if t.name == "cones" else t for t in PROGRAM.terms),
+                terms=tuple(dataclasses.replace(t, function=ZeroIndicator()) if t.name == "cones" else t for t in PROGRAM.terms),
             ),
             "cones",
         ),

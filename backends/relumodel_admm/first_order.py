@@ -60,7 +60,7 @@ def bytes_needed(program: Program, itemsize: int = 8) -> int:
 
 
 @dataclass
-class Look:
+class Evaluation:
     """What an iterate is worth: the objective and violation of the program at x, and a valid bound."""
 
     x: Vector
@@ -175,7 +175,7 @@ class FirstOrder:
         arrays |= {"x": take(splitting.x), "weights": splitting.weights, "best": look.x, "measured": best}
         self.checkpoint.write(self.k, {**arrays, "counts": [self.k, self.repaired_at, self.balanced]}, now)
 
-    def _kept(self) -> Look | None:
+    def _kept(self) -> Evaluation | None:
         """Go on from a checkpoint, if there is one; what its iterate was worth."""
         kept = None if self.checkpoint is None else self.checkpoint.read()
         if kept is None:
@@ -185,9 +185,9 @@ class FirstOrder:
         self.splitting.resume(give(kept["x"]), states, copies, kept["weights"].tolist())
         k, repaired_at, self.balanced = kept["counts"].tolist()
         self.k, self.resumed, self.repaired_at = int(k), int(k), int(repaired_at)
-        return Look(kept["best"], {t.name: kept[f"dual {t.name}"] for t in terms}, *kept["measured"].tolist())
+        return Evaluation(kept["best"], {t.name: kept[f"dual {t.name}"] for t in terms}, *kept["measured"].tolist())
 
-    def zero(self) -> Look | None:
+    def zero(self) -> Evaluation | None:
         """The zero point, if the loss gradient there proves it optimal: as it is or, where that does not take long, with the best
         multipliers of the cones."""
         program, tol = self.program, self.options.tol
@@ -195,12 +195,12 @@ class FirstOrder:
         work = program.n_constraints * samples(program).shape[1]
         for wanted in (math.inf, tol) if work <= QUICK else (math.inf,):
             proof = certify(program, x, None, wanted)
-            look = Look(x, proof.multipliers, program.objective(x), 0.0, proof.bound)
+            look = Evaluation(x, proof.multipliers, program.objective(x), 0.0, proof.bound)
             if look.gap <= tol:
                 return look
         return None
 
-    def look(self) -> Look:
+    def look(self) -> Evaluation:
         """Measure the present iterate, in float64."""
         program, splitting = self.program, self.splitting
         x = self.arrays.take(splitting.copies[self.penalty])
@@ -208,7 +208,7 @@ class FirstOrder:
         multipliers = self.system.images.multipliers(splitting.multipliers())
         duals = {t.name: self.arrays.take(q) for t, q in zip(program.terms, multipliers, strict=True)}
         proof = certify(program, x, duals, tol=math.inf)
-        return Look(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
+        return Evaluation(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
 
     def _solved(self, look: Look) -> bool:
         """Whether the gap holds at a feasible point; that point then takes the place of x. Tried when the iterate itself is near."""

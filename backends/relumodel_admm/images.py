@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from relumodel.backend import Program
 from relumodel.functions.base import Nonnegative
-from relumodel.maps.base import Identity, Leading, MaskedProduct, Repeated
+from relumodel.maps.base import Identity, Kron, MaskedProduct, Slice
 from relumodel.maps.crossing import CrossingMap
 from relumodel.maps.robust_maps import SampleWeights, Stacked
-from relumodel.program.ranks import ALONE, Alone
+from relumodel.program.ranks import SINGLE_PROCESS, SingleProcess
 
-from .signed import HalfLines, Signed, turned
+from .signed import Signed, SignedNonnegative, turned
 
 Matrix = NDArray[np.float64]
 
@@ -148,7 +148,7 @@ class RowSums:
 
     X: Any
     on_rows: tuple[bool, ...]
-    ranks: Alone
+    ranks: SingleProcess
 
     def inner(self, a: list[Any], b: list[Any], weights: list[float]) -> Any:
         """sum_j weights_j <a_j, b_j> of images."""
@@ -190,7 +190,7 @@ class Images(RowSums):
     side: Any
     metric: Any
     on_rows: tuple[bool, ...]
-    ranks: Alone = ALONE
+    ranks: SingleProcess = SINGLE_PROCESS
 
     @property
     def X(self) -> Any:
@@ -290,7 +290,11 @@ class Images(RowSums):
         out = functions[:1]
         for function, own in zip(functions[1:], self.own, strict=True):
             if own.products:
-                function = HalfLines(self.side) if isinstance(function, Nonnegative) else Signed(function, self.side, self.products)
+                function = (
+                    SignedNonnegative(self.side)
+                    if isinstance(function, Nonnegative)
+                    else Signed(function, self.side, self.products)
+                )
             out.append(function)
         return out
 
@@ -318,7 +322,7 @@ class SeparateImages(RowSums):
 
     maps: tuple[Any, ...]
     on_rows: tuple[bool, ...]
-    ranks: Alone = ALONE
+    ranks: SingleProcess = SINGLE_PROCESS
     signs: tuple[float, ...] = (1.0,)
 
     @property
@@ -392,7 +396,7 @@ def images_of(program: Program) -> Images | SeparateImages:
     X, shape = first.X, (outputs, len(first.signs), first.mask.shape[0], first.X.shape[1])
     norms, side, own = np.ones(len(X)), None, []
     for term in program.terms[1:]:
-        K: Any = term.map.one if isinstance(term.map, Repeated) else term.map
+        K: Any = term.map.one if isinstance(term.map, Kron) else term.map
         parts: tuple[Any, ...] = K.maps if isinstance(K, Stacked) else (K,)
         own.append(Own(isinstance(parts[0], MaskedProduct), isinstance(parts[-1], Identity)))
         if own[-1].products:
@@ -413,8 +417,8 @@ def images_of(program: Program) -> Images | SeparateImages:
 def unknown_map(program: Program) -> str | None:
     """What of a program ADMM does not take, in words; None when it takes it."""
     for term in program.terms:
-        K: Any = term.map.one if isinstance(term.map, Repeated) else term.map
+        K: Any = term.map.one if isinstance(term.map, Kron) else term.map
         parts = K.maps if isinstance(K, Stacked) else (K,)
-        if not all(isinstance(K, CrossingMap | Identity | Leading | MaskedProduct | SampleWeights) for K in parts):
+        if not all(isinstance(K, CrossingMap | Identity | Slice | MaskedProduct | SampleWeights) for K in parts):
             return f"the term {term.name!r} ({type(term.function).__name__} of {type(K).__name__})"
     return None

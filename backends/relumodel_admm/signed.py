@@ -19,7 +19,7 @@ def turned(z: Any, side: Any, end: int) -> Any:
 
 
 @dataclass(eq=False)
-class HalfLines:
+class SignedNonnegative:
     """The indicator of side * z >= 0."""
 
     side: Any

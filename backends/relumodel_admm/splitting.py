@@ -17,7 +17,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from .normal_system import NormalSystem
-from .signed import HalfLines
+from .signed import SignedNonnegative
 
 #: Over-relaxation; two is the limit of convergence.
 RELAX = 1.7
@@ -103,7 +103,7 @@ class Splitting:
 
 def _reflection(f: Any, s: Any, w: float) -> tuple[Any, Any]:
     """2 p - s for the proximal point p of f / w at s, in memory of its own, and p; None where the first is known without it."""
-    if isinstance(f, HalfLines):
+    if isinstance(f, SignedNonnegative):
         return f.reflect(s), None
     p = f.prox(s, 1 / w)
     out = 2 * p

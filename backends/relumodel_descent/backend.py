@@ -215,11 +215,11 @@ class Descent:
         function = self.loss.function
         q = function.project_dual(smooth.gradient(self.loss.map.forward(x)))
         rest = -self.loss.map.adjoint(q)
-        dearest = price(self.program, rest)
-        scale, bound = scaled_bound([(function, q)], dearest / self.beta)
+        most_violating = price(self.program, rest)
+        scale, bound = scaled_bound([(function, q)], most_violating / self.beta)
         if bound > self.bound:
             self.bound, self.dual = bound, {"loss": scale * q, **completed(self.program, rest, scale)}
-        if dearest <= self.beta * (1 + 0.1 * self.options.tol):
+        if most_violating <= self.beta * (1 + 0.1 * self.options.tol):
             return True
         sizes = (self.w**2).sum(axis=1)
         for sign, R in zip((1.0, -1.0), smat(rest.reshape(2, -1)), strict=True):

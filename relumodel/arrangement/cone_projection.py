@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..program.ranks import ALONE, Alone
+from ..program.ranks import SINGLE_PROCESS, SingleProcess
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -28,7 +28,7 @@ SHARE = 1.5
 FEW = 40
 
 
-def cone_multipliers(G: Matrix, u: Vector, guess: NDArray[np.intp] | None = None, ranks: Alone = ALONE) -> Vector:
+def cone_multipliers(G: Matrix, u: Vector, guess: NDArray[np.intp] | None = None, ranks: SingleProcess = SINGLE_PROCESS) -> Vector:
     """alpha (n,) >= 0 that minimises | u + G'alpha |_2; G (n, d) the rows here, u (d,). guess : rows likely to have alpha > 0."""
     sizes = np.linalg.norm(G, axis=1)
     level = 64 * rounding(G, u)
@@ -54,7 +54,7 @@ def rounding(G: Matrix, u: Vector) -> Vector:
     return np.finfo(float).eps * (np.abs(G) @ np.abs(u))
 
 
-def _worst(slack: Vector, level: Vector, most: int, ranks: Alone) -> NDArray[np.intp]:
+def _worst(slack: Vector, level: Vector, most: int, ranks: SingleProcess) -> NDArray[np.intp]:
     """The rows with slack < -level; of many on all ranks, those where it is least."""
     rows = np.flatnonzero(slack < -level)
     rows = rows if len(rows) <= most else np.sort(rows[np.argpartition(slack[rows], most)[:most]])

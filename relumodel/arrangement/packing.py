@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..program.ranks import Alone
+from ..program.ranks import SingleProcess
 
 
 class Distinct(NamedTuple):
@@ -27,7 +27,7 @@ def pack(signs: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return packed.view(">u8").astype(np.uint64)
 
 
-def told_apart(words: NDArray[np.uint64], ranks: Alone) -> NDArray[np.uint64]:
+def global_keys(words: NDArray[np.uint64], ranks: SingleProcess) -> NDArray[np.uint64]:
     """Words (P, w) for patterns of which this rank holds the words of some rows: equal where the patterns are on all ranks, digests of
     128 bits from each."""
     if ranks.size == 1:

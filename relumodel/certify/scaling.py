@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..functions.base import Function
-from ..program.ranks import ALONE, Alone
+from ..program.ranks import SINGLE_PROCESS, SingleProcess
 
 Vector = NDArray[np.float64]
 
 
-def scaled_bound(multipliers: Sequence[tuple[Function | Any, Vector]], gauge: float, ranks: Alone = ALONE) -> tuple[float, float]:
+def scaled_bound(
+    multipliers: Sequence[tuple[Function | Any, Vector]], gauge: float, ranks: SingleProcess = SINGLE_PROCESS
+) -> tuple[float, float]:
     """The scale, and the bound it proves.
 
     multipliers : every function with its multiplier, in the domain of its conjugate.  gauge : the dual gauge of the regulariser at what

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..arrangement.cone_projection import cone_multipliers
 from ..functions.base import GroupNorm, Nonnegative, Norm
-from ..maps.base import LinearMap, MaskedProduct, Repeated
+from ..maps.base import Kron, LinearMap, MaskedProduct
 from ..program.program import Program, Term
-from ..program.ranks import Alone
+from ..program.ranks import SingleProcess
 from ..resources.deadline import current
 
 Vector = NDArray[np.float64]
@@ -66,16 +66,16 @@ def _tightened(
 
 
 def _of_one_output(K: LinearMap) -> LinearMap:
-    return K.one if isinstance(K, Repeated) else K
+    return K.one if isinstance(K, Kron) else K
 
 
-def _euclidean(G: Vector, target: Vector, multipliers: Vector, ranks: Alone) -> Vector | None:
+def _euclidean(G: Vector, target: Vector, multipliers: Vector, ranks: SingleProcess) -> Vector | None:
     """argmin over alpha >= 0 of | G'alpha - target |_2."""
     likely = np.flatnonzero(multipliers < 0)
     return cone_multipliers(G, -target, likely if ranks.any(len(likely) > 0) else None, ranks)
 
 
-def _largest_entry(G: Vector, target: Vector, multipliers: Vector, ranks: Alone) -> Vector | None:
+def _largest_entry(G: Vector, target: Vector, multipliers: Vector, ranks: SingleProcess) -> Vector | None:
     """argmin over alpha >= 0 of max | G'alpha - target |."""
     from scipy.optimize import linprog
 

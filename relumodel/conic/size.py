@@ -6,7 +6,7 @@ from typing import Any
 
 from ..functions.ball_loss import BallLoss
 from ..functions.semidefinite import Semidefinite, packed_size
-from ..maps.base import Repeated, SegmentSums
+from ..maps.base import Kron, SegmentSums
 from ..maps.quadratic_maps import BallQuadratics, QuadraticPrediction
 from ..program.program import Program
 
@@ -20,7 +20,7 @@ PEAK = 2
 def instead(program: Program) -> str:
     """What to do where a form does not fit, for messages."""
     loss = program.term("loss").map
-    if isinstance(loss.one if isinstance(loss, Repeated) else loss, QuadraticPrediction | BallQuadratics):
+    if isinstance(loss.one if isinstance(loss, Kron) else loss, QuadraticPrediction | BallQuadratics):
         return "Use backend='descent', which holds no such matrix, or fewer features or samples."
     if any(isinstance(term.map, SegmentSums) for term in program.terms):
         return "Use fewer sub-networks or samples; model.compile_batches goes through the data a batch at a time."
@@ -44,7 +44,7 @@ def semidefinite_bytes(program: Program) -> float:
     """What an interior point takes for the scalings of semidefinite cones, a dense triangle each over the entries of its matrix."""
     total = 0.0
     for term in program.terms:
-        copies = term.map.times if isinstance(term.map, Repeated) else 1
+        copies = term.map.times if isinstance(term.map, Kron) else 1
         if isinstance(term.function, Semidefinite):
             size = packed_size(term.function.order)
             total += (term.map.shape[0] // size) * size * (size + 1) / 2

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..declared import number
 from ..errors import InputError, InputTypeError
-from ..functions.base import Function, Nonnegative, SampleLoss, Vanishing
+from ..functions.base import Function, Nonnegative, SampleLoss, ZeroIndicator
 from ..functions.norms import NormExcess, norm_order
 from ..functions.plq import PLQ
 from ..functions.several import Mirrored
@@ -34,7 +34,7 @@ class Constraint:
         """The indicator, on the flat reading."""
         if self.kind == "norm":
             return NormExcess(self.p, self.radius, np.inf)
-        one: dict[str, Function] = {"zero": Vanishing(), "nonnegative": Nonnegative(), "nonpositive": Mirrored(Nonnegative())}
+        one: dict[str, Function] = {"zero": ZeroIndicator(), "nonnegative": Nonnegative(), "nonpositive": Mirrored(Nonnegative())}
         return one[self.kind]
 
     def softened(self, weight: float) -> Function:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..declared import Declared, number
 from ..errors import InputError, InputTypeError
 from ..functions.losses import positive, soft
-from ..functions.roots import settled
+from ..functions.roots import all_converged
 from ..functions.rows import NONNEGATIVE, SECOND_ORDER, ZERO, Rows, diagonal, empty
 
 Vector = NDArray[np.float64]
@@ -235,7 +235,7 @@ class L2(Perturbation):
             step = xp.where((step >= low) & (step <= high), step, 0.5 * (low + high))
             done = abs(step - s) <= 2 * rounding * s
             s = step
-            if settled(done | ~outside, k):
+            if all_converged(done | ~outside, k):
                 break
         denominator = s[:, None] + t[:, None] * r * r
         shrunk = Q * s[:, None] / xp.where(denominator > 0, denominator, 1.0 + 0 * denominator)

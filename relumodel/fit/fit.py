@@ -32,13 +32,13 @@ from ..solve.solution import Solution
 from ..solve.solve import solve
 from ..trained.reading import network_of, trained_neurons
 from ..trained.three_layer import ThreeLayerNetwork
-from .apart import fit_apart
 from .dual import Dual
 from .loop import Loop
 from .outcome import with_beta_max
+from .per_output import fit_per_output
 from .result import Fit, Round
 from .robust import RobustLoop
-from .settings import Asked
+from .settings import FitSettings
 from .three_layer import fit_three_layer
 from .training import Training
 
@@ -89,7 +89,7 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
             return with_beta_max(found, model, data)
 
 
-def _polished(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: Asked) -> Fit:
+def _polished(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: FitSettings) -> Fit:
     """The loop from a network, which is returned where nothing better was found."""
     if isinstance(model.network, ParallelThreeLayer):
         return agreed(_polished_three_layers(network, model, data, patterns, asked), model, data)
@@ -105,7 +105,7 @@ def _polished(network: Any, model: Model, data: Data, patterns: AdaptivePatterns
     return agreed(dataclasses.replace(found, start=before), model, data)
 
 
-def _polished_three_layers(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: Asked) -> Fit:
+def _polished_three_layers(network: Any, model: Model, data: Data, patterns: AdaptivePatterns, asked: FitSettings) -> Fit:
     """The three-layer loop from a network, which is returned where nothing better was found."""
     if not isinstance(network, ThreeLayerNetwork):
         raise InputTypeError(
@@ -119,7 +119,7 @@ def _polished_three_layers(network: Any, model: Model, data: Data, patterns: Ada
     return dataclasses.replace(found, start=before)
 
 
-def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, start: Neurons | None = None) -> Fit:
+def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: FitSettings, start: Neurons | None = None) -> Fit:
     """The adaptive loop, from the neurons `start` if there are any."""
     known_norm(model.penalty, "AdaptivePatterns")
     if isinstance(model.network, ParallelThreeLayer):
@@ -143,7 +143,7 @@ def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, st
         robust = RobustLoop(model, data, ball, strategy, asked.options, asked.started, asked.watch)
         return _robust(robust, start)
     if data.outputs > 1 and data.classes is None:
-        return fit_apart(model, data, strategy, asked, start, lambda one, share, own: adapt(model, one, strategy, share, own))
+        return fit_per_output(model, data, strategy, asked, start, lambda one, share, own: adapt(model, one, strategy, share, own))
     training = Training.of(model, data)
     loop = Loop(
         training, lambda cells: lower(model.network, model, data, cells), strategy, asked.options, asked.started, asked.watch
@@ -154,7 +154,7 @@ def adapt(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, st
     return result_of(loop.solution, loop.dual, status, loop.starts, loop.history, asked.started)
 
 
-def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: Asked) -> Fit:
+def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: FitSettings) -> Fit:
     """Compile and solve on patterns that do not adapt; the bound is the program's where it is exact, else by pricing."""
     if patterns is not None and model.network.layers == 2 and model.network.activation.self_gated:
         known_norm(model.penalty, "Pricing other patterns, which is what makes a fit's bound,")
@@ -196,7 +196,7 @@ def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: 
 
 def asked_for(
     patterns: PatternStrategy | None, backend: Any, tol: Any, time_limit: Any, verbose: Any, callback: Any, options: dict[str, Any]
-) -> Asked:
+) -> FitSettings:
     """The arguments of `Model.fit`, checked. Patterns that do not adapt hand verbose and callback to the solver."""
     started = time.perf_counter()
     if callback is not None and not callable(callback):
@@ -208,7 +208,7 @@ def asked_for(
     how = {"backend": backend, "tol": wanted if tol is None else number(tol, "tol", above=0), **options}
     if not adaptive:
         how |= {"verbose": verbose, "callback": callback}
-    return Asked(how, started, limit, _watcher(verbose, callback))
+    return FitSettings(how, started, limit, _watcher(verbose, callback))
 
 
 def _robust(loop: RobustLoop, start: Neurons | None) -> Fit:

@@ -31,7 +31,7 @@ from .cells import Cells, cells_of
 from .descend import descend, random_start
 from .dual import Dual
 from .merge import merged, spread
-from .price import dearest, prices
+from .price import most_violating, prices
 from .result import Round
 from .training import Training
 
@@ -171,7 +171,7 @@ class Loop:
         sizes = penalty.norms(network.blocks)
         small = SMALL * float(np.median(sizes)) if len(sizes) else 1e-3
         blocks = entering * (small / np.maximum(penalty.norms(entering), 1e-300))[:, None]
-        price, output = dearest(self.training, blocks, residual)
+        price, output = most_violating(self.training, blocks, residual)
         signs = self.training.serving(output, np.where(price > 0, -1.0, 1.0))
         start = self.training.neurons(np.vstack([network.blocks, blocks]), np.concatenate([network.signs, signs]))
         return self._descended(start, LATER)

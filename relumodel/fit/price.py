@@ -106,10 +106,10 @@ def by_output(training: Training, q: Matrix) -> Matrix:
 
 def prices(training: Training, blocks: Matrix, q: Matrix) -> Matrix:
     """q' sigma(X b) for every block b, of the output where it is largest in size: (m,)."""
-    return dearest(training, blocks, q)[0]
+    return most_violating(training, blocks, q)[0]
 
 
-def dearest(training: Training, blocks: Matrix, q: Matrix) -> tuple[Matrix, NDArray[np.intp]]:
+def most_violating(training: Training, blocks: Matrix, q: Matrix) -> tuple[Matrix, NDArray[np.intp]]:
     """The prices of blocks, (m,), and the outputs in which they are those, (m,)."""
     by = by_output(training, q).T
     values = np.empty((len(blocks), by.shape[1]))

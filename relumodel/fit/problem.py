@@ -40,7 +40,7 @@ from .dual import Dual
 from .fit import asked_for, result_of
 from .loop import Loop
 from .result import Fit, Round
-from .settings import Asked
+from .settings import FitSettings
 from .training import Training
 
 Matrix = NDArray[np.float64]
@@ -119,7 +119,7 @@ def _training(problem: Problem, read: Read) -> Training:
     return Training(with_bias(read.points, network.bias), loss, problem.penalty, network.activation.inactive)
 
 
-def _given(problem: Problem, read: Read, patterns: Any, asked: Asked) -> Fit:
+def _given(problem: Problem, read: Read, patterns: Any, asked: FitSettings) -> Fit:
     """One program; its bound is that of the problem where it is exact, else by pricing its multipliers."""
     program = lower_problem(problem, patterns)
     solution = solve(program, **asked.options)
@@ -139,7 +139,7 @@ def _given(problem: Problem, read: Read, patterns: Any, asked: Asked) -> Fit:
     return dataclasses.replace(found, violation=solution.violation, dual=dual.nu)
 
 
-def _of_program(solution: Solution, kind: str, bound: float, asked: Asked) -> Fit:
+def _of_program(solution: Solution, kind: str, bound: float, asked: FitSettings) -> Fit:
     return Fit(
         network=solution.program.inverse.network(solution.point),
         objective=solution.objective,
@@ -165,7 +165,7 @@ def _status(solution: Solution, gap: float, bound: float) -> str:
     return solution.status if solution.status in ("time limit", "interrupted", "failed") else "gap not reached"
 
 
-def _adapted(problem: Problem, read: Read, strategy: AdaptivePatterns, asked: Asked) -> Fit:
+def _adapted(problem: Problem, read: Read, strategy: AdaptivePatterns, asked: FitSettings) -> Fit:
     """The loop at growing weights, each from the network before, then the problem itself on the patterns found."""
     weight, neurons, best = _first_weight(problem, read), None, None
     raises = RAISES if problem.constraints else 1
@@ -203,7 +203,7 @@ def _adapted(problem: Problem, read: Read, strategy: AdaptivePatterns, asked: As
     return dataclasses.replace(best, status="infeasible") if not _met(read, best) else best
 
 
-def _kept(problem: Problem, read: Read, loop: Loop, status: str, gap: float, asked: Asked) -> Fit:
+def _kept(problem: Problem, read: Read, loop: Loop, status: str, gap: float, asked: FitSettings) -> Fit:
     """The result of a loop: with constraints, that of the problem itself on the same patterns, where that is feasible."""
     solution, dual = loop.solution, loop.dual
     assert solution is not None

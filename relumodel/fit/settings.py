@@ -10,7 +10,7 @@ from .result import Round
 
 
 @dataclass(frozen=True)
-class Asked:
+class FitSettings:
     """How a fit is to be done, checked. options : of `Program.solve`.  limit : seconds, or None.
     watch : told every round, returns True to stop."""
 

@@ -37,7 +37,7 @@ from .training import Training
 
 if TYPE_CHECKING:
     from ..declare.model import Model
-    from .settings import Asked
+    from .settings import FitSettings
 
 Matrix = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ class ThreeLayerLoop:
     model: Model
     data: Data
     strategy: AdaptivePatterns
-    asked: Asked
+    asked: FitSettings
 
     def __post_init__(self) -> None:
         network = self.model.network
@@ -226,7 +226,9 @@ def blocks_of(network: ThreeLayerNetwork, training: Training) -> SubBlocks:
     return SubBlocks(blocks, inner, training.serving(r, np.sign(w3[g, r])))
 
 
-def fit_three_layer(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, start: ThreeLayerNetwork | None) -> Fit:
+def fit_three_layer(
+    model: Model, data: Data, strategy: AdaptivePatterns, asked: FitSettings, start: ThreeLayerNetwork | None
+) -> Fit:
     """See `Model.fit`. start : a network to begin with."""
     loop = ThreeLayerLoop(model, data, strategy, asked)
     status = loop.run(None if start is None else blocks_of(start, loop.training))

@@ -263,7 +263,7 @@ class Linear(Function):
 
 
 @dataclass(frozen=True, eq=False)
-class Vanishing(Function):
+class ZeroIndicator(Function):
     """The indicator of z = 0; its conjugate is 0 everywhere."""
 
     indicator: ClassVar[bool] = True

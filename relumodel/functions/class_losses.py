@@ -21,7 +21,7 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from .losses import Loss, positive, xlogx
-from .roots import settled
+from .roots import all_converged
 from .rows import EXPONENTIAL, NONNEGATIVE, ZERO, ConicRows, Rows, empty
 
 Vector = NDArray[np.float64]
@@ -129,7 +129,7 @@ class SoftmaxCrossEntropy(ClassLoss):
             total, slope = xp.sum(w, axis=0) / t, xp.sum(w / (1 + w), axis=0) / t
             step = (total - 1) / slope
             m = m + step
-            if settled(abs(step) <= 0.1 * xp.finfo(m.dtype).eps ** 0.5, k):  # the next step would be its square
+            if all_converged(abs(step) <= 0.1 * xp.finfo(m.dtype).eps ** 0.5, k):  # the next step would be its square
                 break
         r = _omega(shifted - m + xp.log(t + 0 * m)) / t
         return z - t * (r / xp.sum(r, axis=0) - own)
@@ -190,6 +190,6 @@ def _omega(x: Any) -> Any:
         w = xp.exp(v)
         step = (w + v - x) / (1 + w)
         v = v - step
-        if settled(abs(step) <= 0.1 * xp.finfo(v.dtype).eps ** 0.5, k):
+        if all_converged(abs(step) <= 0.1 * xp.finfo(v.dtype).eps ** 0.5, k):
             break
     return xp.exp(v)

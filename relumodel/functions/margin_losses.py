@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from .losses import MarginLoss, positive, xlogx
-from .roots import settled
+from .roots import all_converged
 from .rows import EXPONENTIAL, NONNEGATIVE, ConicRows, Rows, diagonal, empty
 
 Vector = NDArray[np.float64]
@@ -110,7 +110,7 @@ class Logistic(MarginLoss):
             slope = self.slope(p)
             step = (p + t * slope - s) / (1 - t * slope * (1 + slope))
             p = p - step
-            if settled(abs(step) <= 4 * xp.finfo(p.dtype).eps * (1 + abs(p)), k):
+            if all_converged(abs(step) <= 4 * xp.finfo(p.dtype).eps * (1 + abs(p)), k):
                 break
         return p
 

@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
 
-def settled(done: Any, step: int) -> bool:
+def all_converged(done: Any, step: int) -> bool:
     """Whether all of `done` holds after a number of steps. On a device only every 16th step asks: waiting for its answer would
     let what is queued run dry, and steps beyond the last needed change nothing."""
     return (on_host(done) or step % 16 == 15) and bool(done.all())
@@ -32,7 +32,7 @@ def monotone_root(slack: Callable[[Any], Any], high: Any) -> Any:
     low, high = xp.where(above <= 0, high, low), xp.where(below >= 0, low, high)
     last, previous, before = 0 * low, high - low, 2 * (high - low)  # the side moved last, and the two last widths
     for step in range(200):
-        if settled(high - low <= 2.25 * rounding * high + 1e-18, step):
+        if all_converged(high - low <= 2.25 * rounding * high + 1e-18, step):
             break
         rise = above - below
         secant = low - below * (high - low) / xp.where(rise > 0, rise, 1.0 + 0 * rise)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..arrangement.cone_projection import cone_multipliers, rounding
 from ..declare.perturbations import Ball
-from ..program.ranks import ALONE, Alone
+from ..program.ranks import SINGLE_PROCESS, SingleProcess
 
 Matrix = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def into_cone(
     G: Matrix,
     witness: Matrix,
     ball: Ball | None = None,
-    ranks: Alone = ALONE,
+    ranks: SingleProcess = SINGLE_PROCESS,
     search: Callable[[], Matrix] | None = None,
 ) -> Matrix:
     """A point of { G u >= 0 } next to u (d,); G (n, d) the rows here. The witness (d,) is NaN where none is at hand; search : finds it where
@@ -48,7 +48,9 @@ def into_cone(
     return _along_witness(near, G, witness, ball, ranks)
 
 
-def hurried_into_cone(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None = None, ranks: Alone = ALONE) -> Matrix:
+def hurried_into_cone(
+    u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None = None, ranks: SingleProcess = SINGLE_PROCESS
+) -> Matrix:
     """The same when time is up, by a few products: a step along the witness; 0 where there is none at hand."""
     if np.isnan(witness).any():
         return np.zeros_like(u)
@@ -73,7 +75,7 @@ def _off_boundary(near: Matrix, u: Matrix, G: Matrix) -> Matrix | None:
     return near if (G @ near >= margin).all() else None
 
 
-def _along_witness(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None, ranks: Alone) -> Matrix:
+def _along_witness(u: Matrix, G: Matrix, witness: Matrix, ball: Ball | None, ranks: SingleProcess) -> Matrix:
     """u + t witness with the least t >= 0 for which every row has a margin of a few roundings."""
     rows = np.linalg.norm(G, axis=1)
     live = rows > 0

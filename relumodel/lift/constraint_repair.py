@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from ..functions.base import Nonnegative, Vanishing
+from ..functions.base import Nonnegative, ZeroIndicator
 from ..functions.budget import BlockBudget
 from ..functions.norms import NormExcess
 from ..functions.several import Mirrored, Several, Shifted
@@ -111,7 +111,7 @@ def _equations(function: Any, z: Vector) -> tuple[scipy.sparse.csr_array, Vector
     if isinstance(function, Mirrored):
         E, r = _equations(function.inner, -z)
         return E, -r
-    if isinstance(function, Vanishing):
+    if isinstance(function, ZeroIndicator):
         return scipy.sparse.eye_array(len(z), format="csr"), -z
     if isinstance(function, Nonnegative):
         at = np.flatnonzero(z <= TOUCHED * float(np.abs(z).max(initial=0.0)))

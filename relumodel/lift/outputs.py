@@ -23,7 +23,7 @@ from ..data import Data, bound
 from ..errors import InputError
 from ..functions.losses import Squared
 from ..functions.penalties import WeightDecay
-from ..maps.base import Repeated
+from ..maps.base import Kron
 from ..program.program import Guarantee, Inverse, Program, Term, Variable
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def with_outputs(model: Model, data: Data, one_output: Callable[[Model, Data], P
     # maps, cones and penalty are those of one output; targets of zero stand for the loss, which is bound to all outputs below
     blank = Data(data.X, np.zeros(len(data.X)), data.names, data.weights, total=data.total)
     one = one_output(dataclasses.replace(model, loss=Squared(reduction=model.loss.reduction)), blank)
-    terms = tuple(Term(t.name, bound(model.loss, data) if t.name == "loss" else t.function, Repeated(t.map, c)) for t in one.terms)
+    terms = tuple(Term(t.name, bound(model.loss, data) if t.name == "loss" else t.function, Kron(t.map, c)) for t in one.terms)
     variables = tuple(Variable(f"{v.name}_{r}", v.shape, r * one.n_variables + v.start) for r in range(c) for v in one.variables)
     inverse = OutputsInverse(one.inverse, model, c, data.classes)
     return Program(model, variables, terms, _guarantee(one, model, c), inverse)

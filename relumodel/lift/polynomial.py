@@ -21,7 +21,7 @@ from ..declare.networks import Polynomial
 from ..declare.perturbations import Ball
 from ..errors import InputError
 from ..functions.ball_loss import BallLoss, sides
-from ..functions.base import Linear, SampleLoss, Vanishing
+from ..functions.base import Linear, SampleLoss, ZeroIndicator
 from ..functions.semidefinite import Semidefinite
 from ..maps.base import Identity
 from ..maps.quadratic_maps import BallQuadratics, EachMatrix, QuadraticPrediction, coefficients
@@ -130,7 +130,7 @@ def polynomial_program(model: Model, data: Data) -> Program:
         _loss(model, data, A, ball),
         Term("penalty", Linear(model.penalty.beta), EachMatrix(_diagonal(np.zeros(d), 1.0))),
         Term("matrices", Semidefinite(d + 1), Identity(2 * size)),
-        Term("traces", Vanishing(), EachMatrix(_diagonal(np.ones(d), -1.0))),
+        Term("traces", ZeroIndicator(), EachMatrix(_diagonal(np.ones(d), -1.0))),
     )
     variables = (Variable("Z", (size,), 0), Variable("W", (size,), size))
     return Program(model, variables, terms, _guarantee(ball), PolynomialInverse(model, X, data.names, ball))

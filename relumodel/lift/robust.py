@@ -20,7 +20,7 @@ from ..functions.base import SampleLoss
 from ..functions.crossing import CrossingLoss
 from ..functions.robust import RobustCones, RobustLoss
 from ..functions.support import SupportEpigraph
-from ..maps.base import Identity, Leading, MaskedProduct
+from ..maps.base import Identity, MaskedProduct, Slice
 from ..maps.crossing import CrossingMap
 from ..maps.robust_maps import SampleWeights, Stacked
 from ..patterns.pattern_set import PatternSet
@@ -103,7 +103,7 @@ def crossing_terms(model: Model, X: NDArray[np.float64], data: Data, shares: NDA
     loss = CrossingLoss(clean, ball, samples, shares.shape[2], slope)
     return [
         Term("loss", loss, CrossingMap(X, samples, shares, slope)),
-        Term("penalty", model.penalty.function(d), Leading(B * d, B * d + B)),
+        Term("penalty", model.penalty.function(d), Slice(B * d, B * d + B)),
         Term("sizes", SupportEpigraph(ball, B), Identity(B * d + B)),
     ]
 

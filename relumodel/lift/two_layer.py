@@ -27,7 +27,7 @@ from ..patterns.given import GivenPatterns
 from ..patterns.pattern_set import PatternSet, PatternStrategy
 from ..patterns.robust_sample import with_uniform
 from ..program.program import Guarantee, Program, Term, Variable
-from ..program.ranks import ALONE, Alone
+from ..program.ranks import SINGLE_PROCESS, SingleProcess
 from ..resources.deadline import current
 from ..resources.memory import FEWER, require
 from ..trained.network import Network
@@ -89,7 +89,7 @@ class TwoLayerInverse:
         """The point with these blocks."""
         return blocks.reshape(-1)
 
-    def feasible(self, blocks: Matrix, ranks: Alone = ALONE) -> Matrix:
+    def feasible(self, blocks: Matrix, ranks: SingleProcess = SINGLE_PROCESS) -> Matrix:
         """Every block moved into its cone; only those outside are touched."""
         if not self.model.network.activation.self_gated:
             return blocks
@@ -154,7 +154,7 @@ class CrossingInverse(TwoLayerInverse):
         d = self.X.shape[1]
         return x[: len(x) // (d + 1) * d].reshape(-1, d)
 
-    def feasible(self, blocks: Matrix, ranks: Alone = ALONE) -> Matrix:
+    def feasible(self, blocks: Matrix, ranks: SingleProcess = SINGLE_PROCESS) -> Matrix:
         return blocks
 
     def point(self, blocks: Matrix) -> Matrix:

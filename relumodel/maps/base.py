@@ -63,7 +63,7 @@ class Identity:
 
 
 @dataclass(frozen=True, eq=False)
-class Leading:
+class Slice:
     """x -> its first `size` entries, of `total`."""
 
     size: int
@@ -243,7 +243,7 @@ class SegmentSums:
 
 
 @dataclass(frozen=True, eq=False)
-class Repeated:
+class Kron:
     """I_c (x) K: the same map on each of c equal parts of x, one an output of the network. Images one after the other."""
 
     one: LinearMap

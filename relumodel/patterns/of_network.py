@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrangement.packing import distinct, pack, told_apart
+from ..arrangement.packing import distinct, global_keys, pack
 from ..arrangement.scaling import unit_rows
 from ..arrangement.witness import is_strict
 from ..declare.perturbations import Ball
 from ..errors import InputError
-from ..program.ranks import ALONE, Alone
+from ..program.ranks import SINGLE_PROCESS, SingleProcess
 from .hidden_layer import HiddenLayer, SubNetworkLayers, hidden_layer
 from .other_libraries import is_torch, read_whole
 from .pattern_set import PatternSet, PatternStrategy
@@ -49,7 +49,7 @@ class PatternsOf(PatternStrategy):
 
     def find(self, X: NDArray[np.float64], bias: bool, ball: Ball | None = None) -> PatternSet:
         """The network's patterns on X (n, d). Raises `InputError` when its inputs or its bias do not fit the data."""
-        D, witnesses, boundary = self._of_neurons(X, bias, ALONE)
+        D, witnesses, boundary = self._of_neurons(X, bias, SINGLE_PROCESS)
         witnesses[boundary] = np.nan
         return dataclasses.replace(self._found(D, witnesses, X if ball is None else None), neurons=self._neurons(X, bias, D))
 
@@ -59,7 +59,7 @@ class PatternsOf(PatternStrategy):
         column = {word.tobytes(): i for i, word in enumerate(pack(D.T))}
         return unit_rows(weights.T), np.array([column[word.tobytes()] for word in pack((X @ weights >= 0).T)], dtype=np.intp)
 
-    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
+    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: SingleProcess) -> PatternSet:
         """Patterns of neurons with a sample on their boundary stay without witness: to find one takes all rows."""
         D, witnesses, boundary = self._of_neurons(X, bias, ranks)
         witnesses[boundary] = np.nan
@@ -70,7 +70,7 @@ class PatternsOf(PatternStrategy):
         return PatternSet(D, witnesses, complete=False, origin=origin, X=X)
 
     def _of_neurons(
-        self, X: NDArray[np.float64], bias: bool, ranks: Alone
+        self, X: NDArray[np.float64], bias: bool, ranks: SingleProcess
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.bool_]]:
         """The distinct patterns, a neuron of each, strict where one is, and which have none."""
         if isinstance(self.network, SubNetworkLayers):
@@ -80,7 +80,7 @@ class PatternsOf(PatternStrategy):
         vectors = unit_rows(weights.T)
         strict = ranks.all(is_strict(X, vectors, D))
         # of the neurons that share a pattern, a strict one is the witness
-        words, strict_first = told_apart(pack(D.T), ranks), np.argsort(~strict, kind="stable")
+        words, strict_first = global_keys(pack(D.T), ranks), np.argsort(~strict, kind="stable")
         first, best = distinct(words).first, strict_first[distinct(words[strict_first]).first]
         appearance = np.argsort(first)
         D, best = np.ascontiguousarray(D[:, first[appearance]]), best[appearance]

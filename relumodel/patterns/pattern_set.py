@@ -13,7 +13,7 @@ from ..arrangement.witness import find_witnesses
 from ..declare.perturbations import Ball
 from ..declared import Declared
 from ..errors import InputError
-from ..program.ranks import Alone
+from ..program.ranks import SingleProcess
 from .sub_networks import SubNetworks
 
 
@@ -85,7 +85,7 @@ class PatternStrategy(Declared):
         """The patterns of X (n, d), the ones column included as its last column when `bias` is true."""
         raise TypeError(f"{type(self).__name__} does not say how to find patterns.")
 
-    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
+    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: SingleProcess) -> PatternSet:
         """The patterns of all rows, on the rows X (n, d) that this rank holds of them. Patterns and witnesses are those of `find` on all
         rows, in the same order on every rank; without the witnesses that one rank alone cannot find."""
         raise InputError(

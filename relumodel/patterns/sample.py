@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from ..arrangement.arrangement import Arrangement, arrangement, cell_bound, readable
 from ..arrangement.chunks import chunks
-from ..arrangement.packing import first_seen, pack, told_apart, unpack
+from ..arrangement.packing import first_seen, global_keys, pack, unpack
 from ..arrangement.scaling import unit_rows
 from ..arrangement.witness import is_strict
 from ..declare.perturbations import Ball
 from ..declared import whole
 from ..errors import InputError
-from ..program.ranks import ALONE, Alone
+from ..program.ranks import SINGLE_PROCESS, SingleProcess
 from ..resources.memory import FEWER, require
 from .enumerate import enumerated
 from .pattern_set import PatternSet, PatternStrategy
@@ -64,7 +64,7 @@ class SamplePatterns(PatternStrategy):
             )
         return self._first(draws, complete=draws.found == reduced.bound)
 
-    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: Alone) -> PatternSet:
+    def find_shards(self, X: NDArray[np.float64], bias: bool, ranks: SingleProcess) -> PatternSet:
         """The directions are drawn alike on every rank; only which of them are new and strict is asked of all. Few patterns are not
         listed where drawing brings nothing new: that takes all rows."""
         with ranks.together():
@@ -138,7 +138,7 @@ class SamplePatterns(PatternStrategy):
 class _Draws:
     """The distinct patterns of X among the Gaussian directions drawn so far, each with its first direction."""
 
-    def __init__(self, X: NDArray[np.float64], seed: int, ranks: Alone = ALONE) -> None:
+    def __init__(self, X: NDArray[np.float64], seed: int, ranks: SingleProcess = SINGLE_PROCESS) -> None:
         self.X, self.ranks = X, ranks
         self.most = int(ranks.largest(len(X)))  # all ranks draw in the same parts
         self.rng = np.random.default_rng(seed)
@@ -164,5 +164,5 @@ class _Draws:
     def append(self, D: NDArray[np.bool_], directions: NDArray[np.float64]) -> None:
         """Add the patterns D (n, Q) of the directions (Q, d), except those found before."""
         words = np.concatenate([self.words, pack(D.T)])
-        new = first_seen(told_apart(words, self.ranks))
+        new = first_seen(global_keys(words, self.ranks))
         self.words, self.witnesses = words[new], np.concatenate([self.witnesses, directions])[new]

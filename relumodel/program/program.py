@@ -13,8 +13,8 @@ from ..errors import InputError, InputTypeError
 from ..functions.base import Function
 from ..functions.rows import ConicRows
 from ..functions.semidefinite import Semidefinite
-from ..maps.base import Identity, Leading, LinearMap, Repeated
-from .ranks import ALONE, Alone
+from ..maps.base import Identity, Kron, LinearMap, Slice
+from .ranks import SINGLE_PROCESS, SingleProcess
 
 Vector = NDArray[np.float64]
 
@@ -62,8 +62,8 @@ class Term:
     @property
     def on_rows(self) -> bool:
         """Whether K x has entries for every row of the data; else it holds entries of x, and is the same whoever has the rows."""
-        K = self.map.one if isinstance(self.map, Repeated) else self.map
-        return not isinstance(K, Identity | Leading)
+        K = self.map.one if isinstance(self.map, Kron) else self.map
+        return not isinstance(K, Identity | Slice)
 
     @property
     def constrains(self) -> bool:
@@ -146,7 +146,7 @@ class Program:
     terms: tuple[Term, ...]
     guarantee: Guarantee
     inverse: Inverse
-    ranks: Alone = ALONE
+    ranks: SingleProcess = SINGLE_PROCESS
 
     @classmethod
     def of(cls, program: Program) -> Self:
@@ -214,17 +214,17 @@ class Program:
         """
         loss: Any = self.term("loss").function
         maps = {t.name: t.map for t in self.terms}
-        if not all(isinstance(K, Repeated) for K in maps.values()) or not hasattr(loss, "of_output"):
+        if not all(isinstance(K, Kron) for K in maps.values()) or not hasattr(loss, "of_output"):
             return (self,)
         one: Any = self.inverse
-        first = cast(Repeated, maps["loss"])
+        first = cast(Kron, maps["loss"])
         variables = tuple(
             Variable(v.name.removesuffix("_0"), v.shape, v.start) for v in self.variables if v.start < first.one.shape[1]
         )
         out = []
         for r in range(first.times):
             functions = {t.name: loss.of_output(r) if t.name == "loss" else t.function for t in self.terms}
-            terms = tuple(Term(name, f, cast(Repeated, maps[name]).one) for name, f in functions.items())
+            terms = tuple(Term(name, f, cast(Kron, maps[name]).one) for name, f in functions.items())
             out.append(Program(self.model, variables, terms, self.guarantee, one.one, self.ranks))
         return tuple(out)
 

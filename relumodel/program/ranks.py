@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, InputTypeError, MissingPackageError, RankError
 
 
-class Alone:
+class SingleProcess:
     """One process that holds all rows: it has nobody to ask."""
 
     size = 1
@@ -65,10 +65,10 @@ class Alone:
         """An `InputError` on every rank that names the first thing of which two ranks have not the same."""
 
 
-ALONE = Alone()
+SINGLE_PROCESS = SingleProcess()
 
 
-class Ranks(Alone):
+class Ranks(SingleProcess):
     """The processes of a torch.distributed group.
 
     Raises `InputError` or `InputTypeError` for anything that is not an initialised group this process belongs to.

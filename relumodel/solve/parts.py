@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..maps.base import Repeated
+from ..maps.base import Kron
 from ..program.program import Program
 from ..resources.progress import Progress
 from .protocol import Options, RawSolution
@@ -19,7 +19,7 @@ Vector = NDArray[np.float64]
 
 def joint(program: Program) -> bool:
     """Whether a program has several outputs under one loss, so that `solve_parts` cannot take it apart."""
-    return isinstance(program.term("loss").map, Repeated) and len(program.parts) == 1
+    return isinstance(program.term("loss").map, Kron) and len(program.parts) == 1
 
 
 def solve_parts(program: Program, options: Options, solve: Callable[[Program, Options], RawSolution]) -> RawSolution:

@@ -9,7 +9,7 @@ import pytest
 import relumodel as rm
 from relumodel.backend import Options
 from relumodel.functions.base import Nonnegative
-from relumodel.maps.base import Identity, Leading, Repeated
+from relumodel.maps.base import Identity, Kron, Slice
 from relumodel.maps.crossing import CrossingMap
 from relumodel.maps.robust_maps import SampleWeights, Stacked
 from relumodel.program.arrays import Arrays
@@ -149,7 +149,7 @@ CASES = {
 
 def reads_weights(K):
     """Which rows of a map are an identity on blocks, or sums of whole blocks; the others are products with X."""
-    if isinstance(K, Repeated):
+    if isinstance(K, Kron):
         return np.tile(reads_weights(K.one), K.times)
     if isinstance(K, Stacked):
         return np.concatenate([reads_weights(part) for part in K.maps])
@@ -160,7 +160,7 @@ def reads_weights(K):
         P, _, d = K.sizes
         at = np.concatenate([np.repeat([False, True, False], [len(k), len(k) * d, len(k) * P]) for k in K.samples])
         rows[at] = True
-    elif isinstance(K, Identity | Leading):
+    elif isinstance(K, Identity | Slice):
         rows[:] = True
     return rows
 

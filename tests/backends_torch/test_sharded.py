@@ -16,7 +16,7 @@ import pytest
 
 import relumodel as rm
 import relumodel_admm.checkpoint
-from relumodel.program.ranks import ALONE
+from relumodel.program.ranks import SINGLE_PROCESS
 from relumodel_admm.backend import AdmmBackend
 
 pytest.importorskip("torch")
@@ -180,10 +180,10 @@ def test_without_an_initialised_group():
 
 
 def test_one_process_is_alone():
-    assert at_work.compiled("hinge").ranks is ALONE
-    assert ALONE.size == 1
-    with ALONE.together():
-        ALONE.agree({"anything": 1})
+    assert at_work.compiled("hinge").ranks is SINGLE_PROCESS
+    assert SINGLE_PROCESS.size == 1
+    with SINGLE_PROCESS.together():
+        SINGLE_PROCESS.agree({"anything": 1})
 
 
 @pytest.mark.cuda

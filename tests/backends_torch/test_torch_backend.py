@@ -140,7 +140,7 @@ def test_an_iteration_stays_on_its_device(name, dense, monkeypatch):
     monkeypatch.setattr("relumodel_admm.first_order.DENSE", 600 if dense else 0)
     if name not in CLOSED:
         for module in ("functions.margin_losses", "functions.class_losses", "declare.perturbations", "functions.roots"):
-            monkeypatch.setattr(f"relumodel.{module}.settled", lambda done, step: step > 1)
+            monkeypatch.setattr(f"relumodel.{module}.all_converged", lambda done, step: step > 1)
     compiled = CASES[name].parts[0]
     splitting = FirstOrder(compiled, Options(), Tensors("float64", "meta"), None).splitting
     if "strict" in name:  # asked once in a solve

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.functions.base import GroupNorm, L1Norm, Linear, Nonnegative, SampleLoss, Vanishing
+from relumodel.functions.base import GroupNorm, L1Norm, Linear, Nonnegative, SampleLoss, ZeroIndicator
 from relumodel.functions.class_sample_loss import ClassSampleLoss
 from relumodel.functions.losses import ResidualLoss
 from relumodel.functions.semidefinite import Semidefinite
@@ -33,7 +33,7 @@ FUNCTIONS = [
     L1Norm(0.6, 2),
     ElasticNorm(0.6, 3),
     Nonnegative(),
-    Vanishing(),
+    ZeroIndicator(),
     Semidefinite(3),
 ]
 
@@ -164,7 +164,7 @@ FUNCTION_LIES = [
     (lie(NORM, prox=lambda f, z, t: f.prox(z, 1.2 * t)), "prox", "costs"),
     (lie(Nonnegative(), project_dual=lambda f, q: q), "fenchel_young", "disagree"),
     (lie(Nonnegative(), prox=lambda f, z, t: z), "prox", "outside of the domain"),
-    (lie(Nonnegative(), rows=lambda f, m: Vanishing().rows(m)), "rows", "nothing"),
+    (lie(Nonnegative(), rows=lambda f, m: ZeroIndicator().rows(m)), "rows", "nothing"),
 ]
 
 

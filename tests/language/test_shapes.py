@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import relumodel as rm
-from relumodel.functions.base import Nonnegative, SampleLoss, Vanishing
+from relumodel.functions.base import Nonnegative, SampleLoss, ZeroIndicator
 from relumodel.functions.budget import BlockBudget
 from relumodel.functions.norms import NormExcess
 from relumodel.functions.several import Several, Shifted
@@ -94,7 +94,7 @@ FUNCTIONS = {
     "shifted": (Shifted(NormExcess(2, 0.5, np.inf), np.array([0.3, -0.1])), 2),
     "several": (
         Several(
-            (SampleLoss.bind(rm.Huber(0.5), np.array([0.2, -0.3])), NormExcess(1, 0.0, 0.4), Nonnegative(), Vanishing()),
+            (SampleLoss.bind(rm.Huber(0.5), np.array([0.2, -0.3])), NormExcess(1, 0.0, 0.4), Nonnegative(), ZeroIndicator()),
             (2, 2, 1, 1),
         ),
         6,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import relumodel as rm
 from data_strategies import matrices
 from reference import loss_in_cvxpy
-from relumodel.maps.base import Repeated
+from relumodel.maps.base import Kron
 
 NETWORKS = {
     "relu": (rm.TwoLayer(rm.ReLU(), bias=True), rm.SamplePatterns(5, seed=1)),
@@ -255,7 +255,7 @@ def test_repeated_is_block_diagonal():
     *_, program = compiled("three", rm.Squared())
     rng = np.random.default_rng(0)
     for term in program.terms:
-        assert isinstance(term.map, Repeated)
+        assert isinstance(term.map, Kron)
         x, z = rng.standard_normal(term.map.shape[1]), rng.standard_normal(term.map.shape[0])
         np.testing.assert_allclose(term.map.matrix() @ x, term.map.forward(x), atol=1e-12)
         np.testing.assert_allclose(term.map.matrix().T @ z, term.map.adjoint(z), atol=1e-12)

@@ -27,13 +27,13 @@ from .training import Training
 
 if TYPE_CHECKING:
     from ..declare.model import Model
-    from .settings import Asked
+    from .settings import FitSettings
 
-OneOutput = Callable[[Data, "Asked", Neurons | None], Fit]
+OneOutput = Callable[[Data, "FitSettings", Neurons | None], Fit]
 
 
-def fit_apart(
-    model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, start: Neurons | None, one_output: OneOutput
+def fit_per_output(
+    model: Model, data: Data, strategy: AdaptivePatterns, asked: FitSettings, start: Neurons | None, one_output: OneOutput
 ) -> Fit:
     """The fit of all outputs from that of each. one_output : fits data with one."""
     fits: list[Fit] = []
@@ -59,7 +59,7 @@ def _of_output(neurons: Neurons | None, r: int) -> Neurons | None:
     return Neurons(neurons.blocks[own], neurons.signs[own, r], neurons.slope)
 
 
-def _joined(model: Model, data: Data, strategy: AdaptivePatterns, asked: Asked, fits: list[Fit]) -> Fit:
+def _joined(model: Model, data: Data, strategy: AdaptivePatterns, asked: FitSettings, fits: list[Fit]) -> Fit:
     """One network and one program, on the patterns of all, from which the solution starts."""
     networks: list[Any] = [fit.network for fit in fits]
     network = type(networks[0]).side_by_side(networks, model.loss.reads != "residual", None)
