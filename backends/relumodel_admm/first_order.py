@@ -164,7 +164,7 @@ class FirstOrder:
         self.asked, self.asked_at = self.k, now
         return REASONS[int(reason)]
 
-    def _keep(self, look: Look, now: bool) -> None:
+    def _keep(self, look: Evaluation, now: bool) -> None:
         """Write what it takes to go on after this iteration."""
         assert self.checkpoint is not None
         splitting, take = self.splitting, self.arrays.take
@@ -210,7 +210,7 @@ class FirstOrder:
         proof = certify(program, x, duals, tol=math.inf)
         return Evaluation(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
 
-    def _solved(self, look: Look) -> bool:
+    def _solved(self, look: Evaluation) -> bool:
         """Whether the gap holds at a feasible point; that point then takes the place of x. Tried when the iterate itself is near."""
         tol, k = self.options.tol, self.k
         if abs(look.gap) > tol or (self.repaired_at and self.resumed < k < 1.25 * self.repaired_at):
