@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 
 import relumodel as rm
 from data_strategies import matrices, targets
+from pairwise import pairwise
 from relumodel.pricing import largest_price, training_bound
 
 
@@ -64,11 +65,9 @@ def check(X, nu, slope, norm, price):
 
 
 norms = pytest.mark.parametrize("norm", ["l2", "l1"])
-slopes = pytest.mark.parametrize("slope", [0.0, 0.3])
 
 
-@norms
-@slopes
+@pytest.mark.parametrize(("norm", "slope"), [("l2", 0.0), ("l1", 0.3)])
 @given(matrices(), st.integers(0, 99))
 def test_the_largest_over_all_patterns_of_degenerate_data(norm, slope, X, seed):
     nu = np.random.default_rng(seed).standard_normal(len(X))
@@ -82,10 +81,9 @@ def test_the_largest_over_all_patterns_of_degenerate_data(norm, slope, X, seed):
     assert price.lower == pytest.approx(best, rel=1e-7, abs=1e-9)
 
 
-@norms
-@slopes
-@pytest.mark.parametrize(("n", "d"), [(16, 3), (9, 4)])
-def test_the_largest_over_all_patterns(norm, slope, n, d):
+@pytest.mark.parametrize(("norm", "slope", "shape"), pairwise(["l2", "l1"], [0.0, 0.3], [(16, 3), (9, 4)]))
+def test_the_largest_over_all_patterns(norm, slope, shape):
+    n, d = shape
     rng = np.random.default_rng(n)
     X, nu = rng.standard_normal((n, d)), rng.standard_normal(n)
     price = largest_price(X, nu, slope, norm)
@@ -180,9 +178,15 @@ def test_bad_input(change, message):
         largest_price(**{"X": np.ones((3, 2)), "nu": np.ones(3), **change})
 
 
-@pytest.mark.parametrize("network", [rm.TwoLayer(rm.ReLU(), bias=True), rm.TwoLayer(rm.LeakyReLU(0.2))], ids=["ReLU", "leaky"])
-@pytest.mark.parametrize("penalty", [rm.WeightDecay(0.03), rm.PathNorm(0.03)])
-@pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge(), rm.Logistic(reduction="sum")], ids=["squared", "hinge", "logistic"])
+@pytest.mark.parametrize(
+    ("network", "penalty", "loss"),
+    pairwise(
+        [rm.TwoLayer(rm.ReLU(), bias=True), rm.TwoLayer(rm.LeakyReLU(0.2))],
+        [rm.WeightDecay(0.03), rm.PathNorm(0.03)],
+        [rm.Squared(), rm.Hinge(), rm.Logistic(reduction="sum")],
+    ),
+    ids=str,
+)
 def test_the_bound_meets_the_optimum_over_all_patterns(network, penalty, loss):
     X = np.random.default_rng(4).standard_normal((12, 2))
     y = targets(loss, 12)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import relumodel as rm
 from data_strategies import LOSSES, example, targets
+from pairwise import pairwise
 from robust_networks import SETS, attacked_networks, random_network
 from robust_reference import draws, inside
 
@@ -26,9 +27,13 @@ def losses_at(network, loss, X, y):
     return loss.value(y * f if loss.reads == "margin" else f - y)
 
 
-@pytest.mark.parametrize("loss", EACH_LOSS, ids=name)
-@pytest.mark.parametrize("perturbation", [rm.LInf((0.15, 0.05)), rm.L2(0.1), rm.L1(0.2, fixed=(1,))], ids=name)
-@pytest.mark.parametrize("activation", [rm.ReLU(), rm.LeakyReLU(0.2), rm.GatedReLU()], ids=name)
+@pytest.mark.parametrize(
+    ("activation", "perturbation", "loss"),
+    pairwise(
+        [rm.ReLU(), rm.LeakyReLU(0.2), rm.GatedReLU()], [rm.LInf((0.15, 0.05)), rm.L2(0.1), rm.L1(0.2, fixed=(1,))], EACH_LOSS
+    ),
+    ids=name,
+)
 def test_the_network_of_a_strict_program_attains_its_objective(activation, perturbation, loss):
     model = model_of(activation, loss, perturbation)
     X, y = example(model, n=10, seed=2)
@@ -43,9 +48,11 @@ def test_the_network_of_a_strict_program_attains_its_objective(activation, pertu
     np.testing.assert_allclose(losses_at(network, loss, X_adv, y), losses, atol=1e-10)
 
 
-@pytest.mark.parametrize("loss", EACH_LOSS, ids=name)
-@pytest.mark.parametrize("perturbation", [rm.LInf(0.2), rm.L2((0.2, 0.1)), rm.L1(0.3)], ids=name)
-@pytest.mark.parametrize("activation", [rm.ReLU(), rm.LeakyReLU(0.2)], ids=name)
+@pytest.mark.parametrize(
+    ("activation", "perturbation", "loss"),
+    pairwise([rm.ReLU(), rm.LeakyReLU(0.2)], [rm.LInf(0.2), rm.L2((0.2, 0.1)), rm.L1(0.3)], EACH_LOSS),
+    ids=name,
+)
 def test_the_network_of_a_crossing_program_is_certified_by_its_objective(activation, perturbation, loss):
     model = model_of(activation, loss, perturbation, "crossing")
     X, y = example(model, n=10, seed=3)
@@ -87,7 +94,7 @@ def test_no_point_of_the_sets_beats_the_losses(case, loss):
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_pgd_never_exceeds_the_worst_case(bias):
-    """200 steps and 20 starts against a strict program's network, where the worst case is exact, and a crossing one's."""
+    """Many steps and starts against a strict program's network, where the worst case is exact, and a crossing one's."""
     rng = np.random.default_rng(0)
     X = rng.uniform(0.2, 1.5, (30, 3))
     y = np.where(X[:, 0] - X[:, 1] + 0.3 * rng.standard_normal(30) > 0, 1.0, -1.0)
@@ -95,7 +102,7 @@ def test_pgd_never_exceeds_the_worst_case(bias):
         model = model_of(rm.ReLU(), rm.Hinge(), rm.LInf(0.1), robust, bias)
         network = model.compile(X, y, patterns=rm.SamplePatterns(15)).solve().network()
         _, losses = network.worst_case(model, X, y)
-        X_adv = rm.attacks.pgd(network, X, y, 0.1, steps=200, starts=20, seed=1)
+        X_adv = rm.attacks.pgd(network, X, y, 0.1, steps=100, starts=8, seed=1)
         attacked = losses_at(network, rm.Hinge(), X_adv, y)
         assert (attacked <= losses + 1e-12).all()
         if robust == "strict":
