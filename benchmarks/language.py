@@ -21,7 +21,7 @@ from sklearn.datasets import load_breast_cancer
 
 import relumodel as rm
 
-BOUNDS, PATTERNS, RUNS = 200, 50, 3
+BOUNDS, PATTERNS, RUNS = 200, 50, 2
 
 
 def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
