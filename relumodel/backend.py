@@ -9,6 +9,7 @@ from .files import replace_file
 from .program.program import Program
 from .resources import memory
 from .resources.deadline import current, speed
+from .resources.forwarding import forwarding_interrupts
 from .resources.progress import Progress
 from .solve.parts import joint, solve_parts
 from .solve.protocol import CAPABILITIES, RAW_STATUSES, Backend, Options, RawSolution
@@ -48,6 +49,7 @@ __all__ = [
     "conic_fits",
     "current",
     "find",
+    "forwarding_interrupts",
     "joint",
     "many_matrices",
     "matrix_bytes",

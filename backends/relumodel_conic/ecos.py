@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing, refuse_time_limit
+from relumodel.backend import (
+    ConicForm,
+    Options,
+    Program,
+    RawSolution,
+    forwarding_interrupts,
+    matrix_bytes,
+    package_missing,
+    refuse_time_limit,
+)
 
 #: What ECOS returns after Ctrl-C.
 SIGNALLED = -4
@@ -69,13 +78,15 @@ class EcosBackend:
         }
         equal = (sparse.csc_matrix(rows[:split]), b[:split]) if split else (None, None)
         cones = (sparse.csc_matrix(rows[split:]), b[split:]) if split < len(b) else (None, None)
-        answer = ecos.solve(problem.c, *cones, dims, *equal, **_settings(options))
-        info = answer["info"]
-        # on Ctrl-C ECOS looks once more, with loose tolerances, and may call its start "close to infeasible" before any iteration
-        if info["exitFlag"] > INACCURATE and info["iter"] == 0:
-            info["exitFlag"] = SIGNALLED
-        if info["exitFlag"] == SIGNALLED:
-            options.interrupt()
+        settings = _settings(options)
+        with options.catching_interrupt(), forwarding_interrupts():
+            answer = ecos.solve(problem.c, *cones, dims, *equal, **settings)
+            info = answer["info"]
+            # on Ctrl-C ECOS looks once more, with loose tolerances, and may call its start "close to infeasible" before any iteration
+            if info["exitFlag"] > INACCURATE and info["iter"] == 0:
+                info["exitFlag"] = SIGNALLED
+            if info["exitFlag"] == SIGNALLED:
+                options.interrupt()
         return _raw(answer, problem, order)
 
 

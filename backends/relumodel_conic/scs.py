@@ -7,17 +7,13 @@ SCS calls nobody while it runs, so it runs in short stretches, each continuing f
 
 from __future__ import annotations
 
-import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relumodel.backend import ConicForm, Options, Program, RawSolution, matrix_bytes, package_missing
+from relumodel.backend import ConicForm, Options, Program, RawSolution, forwarding_interrupts, matrix_bytes, package_missing
 from relumodel.maps.symmetric import order_of
 
 from .cost import refused
@@ -28,9 +24,6 @@ INFEASIBLE, UNBOUNDED = -2, -1
 #: Iterations a stretch. SCS adapts its step size after 100 of them at the earliest, so shorter stretches never would; it looks for
 #: Ctrl-C at every 25th, the last one included.
 STRETCH = 151
-
-#: Stretches shorter than this many seconds are not worth leaving early.
-SHORT = 0.5
 
 
 class ScsBackend:
@@ -74,7 +67,8 @@ class ScsBackend:
         # matrices, since its older versions (3.2.5, for one) warn of sparse arrays
         data = {"P": sparse.csc_matrix(sparse.triu(problem.P)), "A": sparse.csc_matrix(A), "b": b, "c": problem.c}
         try:
-            solver = scs.SCS(data, _cones(problem), max_iters=min(STRETCH, limit), **settings)
+            with options.catching_interrupt(), forwarding_interrupts():
+                solver = scs.SCS(data, _cones(problem), max_iters=min(STRETCH, limit), **settings)
         except ValueError as error:  # numbers so large that they overflow in its factorisation
             return RawSolution("failed", message=f"SCS could not set the problem up: {error}")
         with options.catching_interrupt():
@@ -87,16 +81,15 @@ class ScsBackend:
 def _run(solver: Any, problem: ConicForm, options: Options, limit: int) -> tuple[dict[str, Any], int]:
     """Stretch after stretch until SCS is done, somebody stops it, or `limit` iterations; the last point and their number."""
     answer: dict[str, Any] = {}
-    total, short = 0, False
+    total = 0
     while True:
-        started = time.perf_counter()
-        with _holding_back_interrupts(short):
+        with forwarding_interrupts():
             # without x it goes on from where it is
             new = solver.solve(warm_start=True) if answer else solver.solve(options.warm_start is not None, x=options.warm_start)
-        short = time.perf_counter() - started < SHORT
+            if new["info"]["status_val"] == STOPPED_BY_SIGNAL:
+                options.interrupt()
         info = new["info"]
-        if info["status_val"] == STOPPED_BY_SIGNAL:
-            options.interrupt()  # caught by SCS's own handler, which leaves no point; the one before remains
+        if info["status_val"] == STOPPED_BY_SIGNAL:  # which leaves no point; the one before remains
             return answer or new, total
         total += info["iter"]
         answer = new
@@ -104,19 +97,6 @@ def _run(solver: Any, problem: ConicForm, options: Options, limit: int) -> tuple
         stop = options.report(total, info["pobj"] + problem.offset, info["dobj"] + problem.offset, violation=violation)
         if stop or total >= limit or info["status_val"] in (SOLVED, FAILED, INFEASIBLE, UNBOUNDED):
             return answer, total
-
-
-@contextmanager
-def _holding_back_interrupts(wanted: bool) -> Iterator[None]:
-    """Ctrl-C waits for the end of the block, and our handler: SCS's own forgets one that comes after its last look."""
-    if not wanted or not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _raw(answer: dict[str, Any], problem: ConicForm, options: Options, total: int) -> RawSolution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from relumodel.backend import (
@@ -15,6 +15,7 @@ from relumodel.backend import (
     RawSolution,
     RelumodelError,
     conic_fits,
+    forwarding_interrupts,
     many_matrices,
     matrix_bytes,
     package_missing,
@@ -48,8 +49,12 @@ KNOWN = {
     "OSQP": Known(lambda tol: {"max_iter": 200_000} | dict.fromkeys(("eps_abs", "eps_rel"), 1e-2 * tol), "time_limit"),
 }
 
-#: Solvers whose own handlers hear Ctrl-C, and where their answer says so.
-SIGNALLED = {"ECOS": ("exitFlag", -4), "SCS": ("status_val", -5)}
+#: Solvers whose own handlers hear Ctrl-C, and whether their answer says so. ECOS then looks once more, with loose tolerances, and may call its
+#: start "close to infeasible" before any iteration.
+SIGNALLED: dict[str, Callable[[Any], bool]] = {
+    "ECOS": lambda info: info["exitFlag"] == -4 or (info["exitFlag"] > 10 and info["iter"] == 0),
+    "SCS": lambda info: info["status_val"] == -5,
+}
 
 STATUS = {
     "optimal": "solved",
@@ -173,13 +178,14 @@ def _solve(compiled: CompiledProgram, solver: str, settings: dict[str, Any], opt
         settings[limit] = max(options.remaining() or 0.0, 1e-3)
     try:
         warm = options.warm_start is not None
-        answer = chain.solve_via_data(problem, data, warm_start=warm, verbose=options.verbose, solver_opts=settings)
+        with forwarding_interrupts() if solver in SIGNALLED else nullcontext():
+            answer = chain.solve_via_data(problem, data, warm_start=warm, verbose=options.verbose, solver_opts=settings)
+            if solver in SIGNALLED and SIGNALLED[solver](answer["info"]):
+                options.interrupt()
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         if "solver_options" not in options.extra:
             raise
         raise InputError(f"CVXPY's {solver} refuses the solver_options {options.extra['solver_options']!r}: {error}") from error
-    if solver in SIGNALLED and answer["info"].get(SIGNALLED[solver][0]) == SIGNALLED[solver][1]:
-        options.interrupt()
     try:
         problem.unpack_results(answer, chain, inverse)
     except cp.error.SolverError as error:
