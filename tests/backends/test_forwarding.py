@@ -143,5 +143,5 @@ def test_no_moment_is_deaf():
     words = ast.literal_eval(done.stdout.splitlines()[-1])
     missed = sum(count for word, count in words.items() if word not in ("interrupted", "KeyboardInterrupt", "none was sent"))
     # one that comes just as a solver installs its handler is left to it; without help 7 of 100 are forgotten
-    assert missed <= 2, words
+    assert missed <= 3, words
     assert words.get("interrupted", 0) >= 5, words
