@@ -92,6 +92,7 @@ class FirstOrder:
         self.checkpoint = None if folder is None else Checkpoint(folder, program, options.part)
         self.k, self.resumed, self.repaired_at, self.balanced = 0, 0, 0, float(FIRST)
         self.asked, self.asked_at, self.ask = 0, time.perf_counter(), 1
+        self.seconds = 0.0  # that the last look took
 
     def _weights(self, images: Images | SeparateImages) -> list[float]:
         """The loss's from its curvature between zero and its minimum, the others in proportion."""
@@ -153,9 +154,9 @@ class FirstOrder:
         return RawSolution(status, look.x, look.duals, look.objective, self.k, self.message(done))
 
     def _reason(self) -> str | None:
-        """Why to stop now, if some rank has a reason."""
+        """Why to stop now, if some rank has a reason. Time is left for a last look, and as much for who repairs and proves the point."""
         left = self.options.remaining()
-        own = self.options.stopped or ("time limit" if left is not None and left <= 0 else None)
+        own = self.options.stopped or ("time limit" if left is not None and left <= 2 * self.seconds else None)
         if self.program.ranks.size == 1:
             return own
         now = time.perf_counter()
@@ -202,13 +203,15 @@ class FirstOrder:
 
     def look(self) -> Evaluation:
         """Measure the present iterate, in float64."""
-        program, splitting = self.program, self.splitting
+        program, splitting, left = self.program, self.splitting, self.options.remaining()
         x = self.arrays.take(splitting.copies[self.penalty])
         x = program.ranks.same(np.concatenate([x, self.arrays.take(splitting.x)[len(x) :]]))
         multipliers = self.system.images.multipliers(splitting.multipliers())
         duals = {t.name: self.arrays.take(q) for t, q in zip(program.terms, multipliers, strict=True)}
         proof = certify(program, x, duals, tol=math.inf)
-        return Evaluation(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
+        looked = Evaluation(x, proof.multipliers, program.objective(x), program.violation(x), proof.bound)
+        self.seconds = 0.0 if left is None else left - (self.options.remaining() or 0.0)
+        return looked
 
     def _solved(self, look: Evaluation) -> bool:
         """Whether the gap holds at a feasible point; that point then takes the place of x. Tried when the iterate itself is near."""

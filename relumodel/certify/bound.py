@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..functions.base import Linear, Norm
 from ..functions.support import SupportEpigraph
 from ..program.program import Program, Term
+from ..resources.deadline import current
 from . import unit_neurons
 from .scaling import scaled_bound
 from .tighten import tighten
@@ -46,13 +47,14 @@ def relative_gap(objective: float, bound: float) -> float:
 def certify(program: Program, point: Vector, duals: dict[str, Vector] | None = None, tol: float = 1e-6) -> DualPoint:
     """The best bound that the given dual candidate, or the loss gradient at `point`, can be made to prove.
 
-    Multipliers that are not improved by the current deadline count as they are.
+    Multipliers that are not improved by the current deadline count as they are, and of two candidates the first.
     """
     candidates = []
     if duals is not None and program.ranks.all(all(np.isfinite(q).all() for q in duals.values())):
         candidates.append(_feasible(program, duals, tol))
     objective = program.objective(point)
-    if not candidates or relative_gap(objective, candidates[0].bound) > tol:
+    late = bool(candidates) and program.ranks.any(current().expired())
+    if not late and (not candidates or relative_gap(objective, candidates[0].bound) > tol):
         candidates.append(_feasible(program, gradients(program, point), tol))
     return max(candidates, key=lambda dual: dual.bound)
 

@@ -29,6 +29,9 @@ def scaled_bound(
     they leave to it, over all ranks; NaN and infinity prove what 0 proves.
     """
 
+    # multipliers of cones, most of all there are, stay in their domains at every scale and add nothing
+    multipliers = [(f, q) for f, q in multipliers if not f.cone]
+
     def value(scale: float) -> float:
         return 0.0 - float(ranks.sum(sum(f.conjugate(scale * q) for f, q in multipliers)))
 

@@ -151,6 +151,21 @@ def domain(f: Faces) -> None:
         demand(off[k] <= TOLERANCE, f"{what}: {_at(scale * inside, k)} became {_at(again, k)}")
 
 
+def cone(f: Faces) -> None:
+    """What says that it is the indicator of a cone has a conjugate of 0 on a domain that holds every multiple of its points."""
+    if not getattr(f.owner, "cone", False):
+        raise SkippedError("it is not declared to be the indicator of a cone")
+    inside = 1e3 * f.ask("project", f.Q)
+    off = np.abs(f.ask("project", inside) - inside).max(axis=0) / (1 + np.abs(inside).max(axis=0))
+    k = int(np.argmax(off))
+    demand(
+        off[k] <= TOLERANCE, f"cone = True, but {_at(inside, k)}, 1000 times a point of the domain of the conjugate, is not in it"
+    )
+    conjugate = np.broadcast_to(f.ask("conjugate", inside), inside.shape[1])
+    k = int(np.argmax(np.abs(conjugate)))
+    demand(conjugate[k] == 0, f"cone = True, but conjugate({_at(inside, k)}) = {conjugate[k]:.6g}, where that of a cone is 0")
+
+
 def nearest(f: Faces) -> None:
     """The projection is the nearest point of the domain: no other point of it that was seen is nearer."""
     inside = f.ask("project", f.Q)

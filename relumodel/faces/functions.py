@@ -17,6 +17,7 @@ check("fenchel_young", "value(z) + conjugate(q) >= z.q for q in the domain: what
 )
 check("conjugate", "value(z) + conjugate(q) = z.q at q = gradient(z)")(checks.everywhere(checks.attained))
 check("domain", "project_dual stays where it is inside, and the domain holds the segment to 0")(checks.everywhere(checks.domain))
+check("cone", "what is declared a cone has a conjugate of 0 on a cone")(checks.everywhere(checks.cone))
 check("prox", "prox minimises t value(p) + |p - z|^2 / 2, inside of the domain")(checks.everywhere(checks.prox))
 check("moreau", "(z - prox(z)) / t is a subgradient at prox(z): conjugate and project_dual know it")(
     checks.everywhere(checks.moreau)
@@ -35,7 +36,7 @@ def dual_gauge(f: Faces) -> None:
 check("torch", "the faces are the same on torch tensors")(checks.everywhere(checks.on_torch))
 
 #: What a bound rests on: where one of these fails, a bound may be above the optimum.
-SOUND = ("convex", "fenchel_young")
+SOUND = ("convex", "fenchel_young", "cone")
 
 
 def broken(subject: Subject) -> str:

@@ -29,6 +29,9 @@ class Function:
     #: True for an indicator: it contributes to violation(), never to the objective
     indicator: ClassVar[bool] = False
 
+    #: True for the indicator of a cone: the domain of f* is a cone, too, and f* is 0 on it, so a multiplier may be scaled by any s >= 0
+    cone: ClassVar[bool] = False
+
     def value(self, z: Any) -> Any:
         """f(z), a scalar."""
         raise NotImplementedError
@@ -267,6 +270,7 @@ class ZeroIndicator(Function):
     """The indicator of z = 0; its conjugate is 0 everywhere."""
 
     indicator: ClassVar[bool] = True
+    cone: ClassVar[bool] = True
 
     def value(self, z: Any) -> Any:
         return 0.0
@@ -295,6 +299,7 @@ class Nonnegative(Function):
     """The indicator of z >= 0; its conjugate is the indicator of q <= 0."""
 
     indicator: ClassVar[bool] = True
+    cone: ClassVar[bool] = True
 
     def value(self, z: Any) -> Any:
         return 0.0

@@ -177,6 +177,7 @@ class RobustCones(Function):
     n: int
     ball: SupportFunction
     indicator: ClassVar[bool] = True
+    cone: ClassVar[bool] = True
 
     def split(self, z: Any) -> tuple[Any, Any]:
         """S (B, n) and U (B, d)."""

@@ -30,6 +30,7 @@ class Semidefinite(Function):
 
     order: int
     indicator: ClassVar[bool] = True
+    cone: ClassVar[bool] = True
 
     def matrices(self, z: Any) -> Any:
         """(B, order, order) out of the vector z."""

@@ -121,6 +121,11 @@ class Mirrored(Function):
         return self.inner.indicator
 
     @property
+    def cone(self) -> bool:  # type: ignore[override]
+        """Whether f is the indicator of one."""
+        return self.inner.cone
+
+    @property
     def has_kink(self) -> bool:
         return has_kink(self.inner)
 

@@ -53,6 +53,7 @@ class SupportEpigraph(Function):
     ball: SupportFunction
     B: int
     indicator: ClassVar[bool] = True
+    cone: ClassVar[bool] = True
 
     def split(self, z: Any) -> tuple[Any, Any]:
         d = len(self.ball.radii)

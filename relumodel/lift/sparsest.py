@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..program.program import Program
+from ..resources.deadline import current
 
 Matrix = NDArray[np.float64]
 
@@ -22,20 +23,23 @@ FEW, SETTLED = (1e-1, 1e-2, 1e-3, 1e-5, 1e-7), 3e-10
 def sparsest(program: Program, blocks: Matrix, feasible: Callable[[Matrix], Matrix], room: float) -> Matrix:
     """The sparsest point among the blocks (B, d) with the negligible ones dropped, at several levels of negligible, whose objective
     is within `room` (relative) of the best of them. feasible : makes the point of blocks, moved into the cones. What leaves a
-    constraint that was put in by hand further than the point with all blocks does is no candidate."""
+    constraint that was put in by hand further than the point with all blocks does is no candidate. When the current deadline is over, what
+    was made by then is all: the point with all blocks comes first."""
     norms = np.linalg.norm(blocks, axis=1)
     zero = np.zeros(program.n_variables)
-    candidates, tried = [(program.objective(zero), zero)], -1
     kept, settled = program.kept, getattr(program.inverse, "settled", None)
-    for share in (*(FEW if kept else NEGLIGIBLE), 0.0):
+    made: dict[int, tuple[float, Matrix]] = {}  # by the number of blocks that are left
+    for share in (0.0, *(FEW if kept else NEGLIGIBLE)):
+        if made and program.ranks.any(current().expired()):
+            break
         keep = norms > share * norms.max()
-        if keep.sum() == tried:
+        if (count := int(keep.sum())) in made:
             continue
-        tried = int(keep.sum())
         candidate = feasible(np.where(keep[:, None], blocks, 0.0))
         if kept and settled is not None:
             candidate = settled(program, candidate)
-        candidates.append((program.objective(candidate), candidate))
+        made[count] = program.objective(candidate), candidate
+    candidates = [(program.objective(zero), zero), *(made[count] for count in sorted(made))]
     if kept:
         outside = [max(term.outside(point) for term in kept) for _, point in candidates]
         candidates = [

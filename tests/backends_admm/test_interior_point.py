@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import relumodel as rm
+from pairwise import pairwise
 from relumodel.certify.bound import gradients
 from relumodel.certify.tighten import tighten
 from relumodel_admm.backend import AdmmBackend
@@ -35,9 +36,7 @@ def solved(compiled, **options):
         return compiled.solve(backend=AdmmBackend(), **options)
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
-@pytest.mark.parametrize("penalty", [rm.WeightDecay, rm.PathNorm])
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=["relu", "leaky", "gated"])
+@pytest.mark.parametrize(("loss", "penalty", "activation"), pairwise(LOSSES, [rm.WeightDecay, rm.PathNorm], ACTIVATIONS))
 def test_agrees_with_clarabel(loss, penalty, activation):
     for beta in (1e-4, 1e-2):
         compiled = program(loss(), penalty(beta), activation)
@@ -81,7 +80,7 @@ def with_a_column_of(size, loss, seed):
 @pytest.mark.parametrize("loss", [rm.Squared, rm.Hinge, rm.Logistic], ids=["squared", "hinge", "logistic"])
 @pytest.mark.parametrize("size", [1e-8, 1e-4, 1e4, 1e8])
 def test_a_column_of_another_scale(loss, size):
-    for seed in range(4, 8):
+    for seed in (4, 7):
         compiled = with_a_column_of(size, loss, seed)
         solution = solved(compiled)
         assert solution.gap <= 1e-6, solution

@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 
 import relumodel as rm
+from relumodel.functions.ball_loss import BallLoss, sides
 from relumodel.functions.base import GroupNorm, L1Norm, Linear, Nonnegative, SampleLoss, ZeroIndicator
 from relumodel.functions.class_sample_loss import ClassSampleLoss
+from relumodel.functions.crossing import CrossingLoss
 from relumodel.functions.losses import ResidualLoss
+from relumodel.functions.norms import NormExcess
+from relumodel.functions.robust import RobustCones, RobustLoss
 from relumodel.functions.semidefinite import Semidefinite
+from relumodel.functions.support import SupportEpigraph
 from relumodel.testing import (
     FUNCTION_CHECKS,
     LOSS_CHECKS,
@@ -60,6 +65,32 @@ def test_right_penalties_pass(penalty):
 def test_right_functions_pass(function):
     report = check_function(function)
     assert len(report.passed) + len(report.skipped) == len(FUNCTION_CHECKS)
+
+
+LABELS, VALUES = np.array([1.0, -1.0, 1.0]), np.array([0.3, -0.5, 0.8])
+SAMPLES = np.array([0, 1, 0])
+
+
+def worst_cases():
+    """Functions of worst cases on two features, each with its size."""
+    box, ball, diamond = (kind.ball(2) for kind in (rm.LInf(0.3), rm.L2((0.3, 0.1)), rm.L1(0.2)))
+    hinge, huber = SampleLoss.bind(rm.Hinge(), LABELS), SampleLoss.bind(rm.Huber(0.5), VALUES)
+    both, two = (np.arange(2), np.arange(2)), SampleLoss.bind(rm.Huber(0.5), VALUES[:2])
+    yield RobustCones(2, box), 4
+    yield RobustLoss(hinge, ball, SAMPLES), 7
+    yield RobustLoss(huber, box, SAMPLES), 7
+    yield SupportEpigraph(box, 1), 3
+    yield CrossingLoss(hinge, diamond, (np.array([0, 2]), np.array([1])), 1, 0.1), 3 * 4
+    yield CrossingLoss(two, box, both, 1, 0.0), 4 * 4
+    samples, signs = sides(rm.Squared(), VALUES)
+    yield BallLoss(SampleLoss.bind(rm.Squared(), VALUES), samples, signs, 1), 1 + 6 * 2
+
+
+@pytest.mark.parametrize(("function", "size"), list(worst_cases()), ids=name)
+def test_functions_of_worst_cases_pass(function, size):
+    # they hold NumPy arrays; "moreau" and "conjugate" say more of a proximal map than "prox", in less time
+    report = check_function(function, size, only=[check for check in FUNCTION_CHECKS if check not in ("torch", "prox")])
+    assert {"fenchel_young", "domain", "rows"} <= {outcome.name for outcome in report.passed}
 
 
 def test_a_linear_function_has_no_least_value():
@@ -165,6 +196,8 @@ FUNCTION_LIES = [
     (lie(Nonnegative(), project_dual=lambda f, q: q), "fenchel_young", "disagree"),
     (lie(Nonnegative(), prox=lambda f, z, t: z), "prox", "outside of the domain"),
     (lie(Nonnegative(), rows=lambda f, m: ZeroIndicator().rows(m)), "rows", "nothing"),
+    (lie(NormExcess(2, 0.0, 1.0), cone=True), "cone", "is not in it"),
+    (lie(NormExcess(2, 1.0, np.inf), cone=True), "cone", "where that of a cone is 0"),
 ]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 import data_strategies as ds
 import relumodel as rm
+from pairwise import pairwise
 
 PERTURBATIONS = [None, rm.L2(0.2), rm.L2((0.1, 0.3), fixed=(0,)), rm.LInf(0.1), rm.L1(0.2)]
 
@@ -22,9 +23,9 @@ def unit_network(program, seed, neurons=3):
     )
 
 
-@pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=str)
-@pytest.mark.parametrize("loss", ds.LOSSES, ids=str)
-def test_the_network_has_the_objective_of_the_program(loss, perturbation):
+@pytest.mark.parametrize(("make", "perturbation", "reduction"), pairwise(ds.MAKE_LOSS, PERTURBATIONS, ds.REDUCTIONS))
+def test_the_network_has_the_objective_of_the_program(make, perturbation, reduction):
+    loss = make(reduction=reduction)
     model = model_of(loss, perturbation)
     X, y = ds.example(model, n=12)
     program = model.compile(X, y)

@@ -196,8 +196,8 @@ def test_what_is_refused():
         model.compile(X, y, patterns=rm.EnumeratePatterns(limit=1000))
 
 
-@pytest.mark.parametrize("width", [1, 2])
-@pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge()], ids=["squared", "hinge"])
+@pytest.mark.usefixtures("short_search")
+@pytest.mark.parametrize(("width", "loss"), [(2, rm.Squared()), (1, rm.Hinge())], ids=["squared", "hinge"])
 def test_all_sub_networks_of_tiny_data_are_exact(width, loss, tmp_path):
     """Nothing is below the bound: not the programs on samples, not random networks, not a descent."""
     model = rm.Model(rm.ParallelThreeLayer(width=width), loss, rm.WeightDecay(0.01))

@@ -89,7 +89,7 @@ def _rescaled(model, X, y):
     return rm.Model(model.network, model.loss, type(model.penalty)(32 * model.penalty.beta)), 32 * X, y
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @pytest.mark.parametrize(
     "change", [_permuted_samples, _permuted_features, _mirrored, _negated_targets, _rotated, _rescaled], ids=lambda f: f.__name__
 )
