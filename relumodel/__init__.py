@@ -12,6 +12,7 @@ from . import attacks
 from .api import Model, Problem, Program, load_program, path, polish, refine
 from .backend import Options, RawSolution, backends, register
 from .conic.form import Cone, ConicForm
+from .declare.box import Box
 from .declare.networks import GatedReLU, LeakyReLU, ParallelThreeLayer, Polynomial, RandomFeatures, ReLU, TwoLayer
 from .declare.perturbations import L1, L2, LInf
 from .declare.readings import norm
@@ -61,6 +62,7 @@ __all__ = [
     "Absolute",
     "AdaptivePatterns",
     "BackendError",
+    "Box",
     "Cone",
     "ConicForm",
     "ConvergenceWarning",

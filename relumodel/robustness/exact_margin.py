@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..declare.perturbations import L1, Ball
+from ..resources.quiet import without_stdout
 from .neurons import Neurons
 
 Matrix = NDArray[np.float64]
@@ -56,7 +57,8 @@ def lowest_margin(neurons: Neurons, x: Matrix, s: float, ball: Ball, time_limit:
     whole = np.concatenate([np.zeros(len(costs) - 1 - len(problem.whole)), problem.whole, [0.0]])
     rows = [LinearConstraint(A, b, np.inf)] if len(b) else []
     options: dict[str, Any] = {"mip_rel_gap": 0.5} | ({} if time_limit is None else {"time_limit": time_limit})
-    found = milp(costs, integrality=whole, bounds=Bounds(low, high), constraints=rows, options=options)
+    with without_stdout():
+        found = milp(costs, integrality=whole, bounds=Bounds(low, high), constraints=rows, options=options)
     proved = found.mip_dual_bound if whole.any() else found.fun if found.status == 0 else None
     slack = TOLERANCE * (1 + len(b))
     bound = -np.inf if proved is None else problem.scale * (proved - slack)

@@ -22,9 +22,11 @@ from ..robustness.neurons import neurons_of
 from .classes import block_columns, certified_classes, class_index, flat, predicted, same_outputs
 
 if TYPE_CHECKING:
+    from ..declare.box import Box
     from ..declare.model import Model
     from ..functions.losses import Loss
     from ..robustness.worst_case import WorstCase
+    from .box_range import Range
 
 Matrix = NDArray[np.float64]
 
@@ -210,6 +212,28 @@ class Network:
             "input_gradient()", "take that of one output, network.output(r), or of a margin, network.between(one, other)"
         )
         return neurons_of(self).gradient(self._read(X))[:, : self.n_features]
+
+    def range(self, box: Box, time_limit: float | None = None, gap: float = 1e-6) -> Range:
+        """The lowest and highest value of f over a box of features, with points that attain them and what is proved: a `Range`.
+
+        box : `rm.Box(low, high)` or `rm.Box.of(X)`.  gap : relative, at which a search ends.  time_limit : seconds for all searches;
+        what was not proved in time is said. For ReLU and leaky ReLU networks; several outputs one by one.
+        Source: mixed-integer programs in HiGHS, as in Tjeng, Xiao & Tedrake 2019.
+        """
+        from .box_range import value_range
+
+        return value_range(self, box, time_limit, gap)
+
+    def slope_range(self, box: Box, along: Any = None, time_limit: float | None = None, gap: float = 1e-6) -> Range:
+        """The lowest and highest slope of f over a box, everywhere but on kinks: of every feature, (d,) each, or along one.
+
+        along : a feature's name or number, or a direction (d,); None for every feature. A network with a lowest slope >= 0 along a feature
+        rises in it everywhere in the box. The other arguments are those of `range`.
+        """
+        from .box_range import slope_range
+
+        self._one_output("slope_range()", "take one output, network.output(r)")
+        return slope_range(self, box, along, time_limit, gap)
 
     def prune(self, model: Model, X: Any) -> Network:
         """A network with the same predictions on X (n, d), up to rounding, no larger penalty, and usually far fewer neurons: at most
