@@ -61,6 +61,9 @@ class AdmmBackend:
         unknown = unknown_map(problem.parts[0])
         if unknown is not None:
             return f"it takes two-layer programs, and does not know {unknown}"
+        without = next((t for t in problem.terms if not t.function.proximal), None)
+        if without is not None:
+            return f"it takes terms with a proximal map, and {without.name!r} ({type(without.function).__name__}) has none for this loss"
         return None
 
     def bytes_needed(self, problem: Program) -> float:

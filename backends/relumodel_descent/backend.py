@@ -71,7 +71,7 @@ class RoundedSides(BallLoss):
 
     def _rounded(self, h: Vector) -> tuple[Vector, Vector]:
         """The argument of phi (n,), and the shares of the sides (2, n)."""
-        over = self.excess(h) / self.mu
+        over = (-h - self.signs * self.clean.tau[self.samples]).reshape(2, -1) / self.mu
         top = np.logaddexp(over[0], over[1])
         return self.mu * top, np.exp(over - top)
 
@@ -173,7 +173,7 @@ class Descent:
         if isinstance(function, SampleLoss):
             return dataclasses.replace(function, loss=cast(Any, Envelope(function.loss, mu)))
         clean = dataclasses.replace(function.clean, loss=Envelope(function.clean.loss, mu))
-        if clean.loss.reads == "margin":
+        if clean.loss.reads == "margin" or not clean.loss.even:
             return dataclasses.replace(function, clean=clean)
         return RoundedSides(clean, function.samples, function.signs, function.p, mu)
 

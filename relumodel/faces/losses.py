@@ -74,7 +74,8 @@ def sides(subject: Subject) -> None:
         where = uneven(loss)
         if not loss.even:
             raise SkippedError(
-                "it does not declare even = True, so perturbations are refused" + ("" if where else "; but it is even")
+                "it does not declare even = True"
+                + ("" if where else "; but it is even, and worst cases of even losses are solved faster")
             )
         demand(not where, f"it declares even = True, but {where}")
     elif loss.reads == "margin":

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..data import Data
 from ..declare.perturbations import Ball
 from ..functions.one_sided import refuse_two_sided
+from ..functions.sides import sides, sides_of
 from ..robustness.crossing_bound import crossing_bound
 from ..robustness.neurons import Neurons
 from ..robustness.relaxation import relaxed_bound
@@ -48,8 +49,7 @@ class RobustTraining:
     @property
     def signs(self) -> list[Matrix]:
         """The s (n,) for which a low s f is bad: y for margins; both signs for residuals."""
-        one = np.ones(len(self.y))
-        return [self.y] if self.clean.loss.loss.reads == "margin" else [one, -one]
+        return list(sides(self.clean.loss.loss, self.y)[1].reshape(-1, len(self.y)))
 
     @property
     def unit(self) -> float:
@@ -67,13 +67,9 @@ class RobustTraining:
 
     def loss(self, bounds: list[Matrix]) -> tuple[float, list[Matrix]]:
         """The loss at bounds G (n,) on s f, one for each of `signs`, and its derivatives in them."""
-        phi, weights = self.clean.loss.loss, self.clean.loss.weights
-        if phi.reads == "margin":
-            return float(weights @ phi.value(bounds[0])), [weights * phi.slope(bounds[0])]
-        above, below = self.y - bounds[0], -self.y - bounds[1]
-        size = np.maximum(np.maximum(above, below), 0.0)
-        rate = -weights * phi.slope(size)
-        return float(weights @ phi.value(size)), [np.where(above >= below, rate, 0.0), np.where(above >= below, 0.0, rate)]
+        clean, G = self.clean.loss, np.concatenate(bounds)
+        own = sides_of(clean.loss, clean.weights, -self.y)
+        return float(clean.weights @ own.each(G)), list(-own.rates(G).reshape(len(bounds), -1))
 
     def cost(self, neurons: Neurons) -> float:
         """The penalty."""

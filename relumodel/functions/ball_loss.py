@@ -4,9 +4,7 @@ On z = (svec S, G, f) (see relumodel.maps.quadratic_maps), with m quadratics of 
 
     h_i = min over |e|_2 <= 1 of  s_i ( f_i + G_i.e + e'S e )
 
-margin losses read h itself (s = y), residual losses the larger of y - min f and max f - y (signs +1 and -1 around every sample):
-
-    margin:  sum_k w_k phi( h_k )          residual:  sum_k w_k phi( max over i around k of - h_i - s_i tau_k )
+which are the bounds that the sides of a loss read (relumodel.functions.sides), here exact.
 
 h_i >= v holds exactly when some lam >= 0 makes [s S + lam, s G/2; ., s f - v - lam] positive semidefinite (S-procedure). The convex
 hull of the (e e', e) is { (E, e) : E >= e e', tr E <= 1 }, which gives the conjugate (Kuelbs et al. 2024).
@@ -25,19 +23,11 @@ from ..maps.symmetric import packed_size, smat, svec
 from .base import Function, SampleLoss
 from .losses import positive
 from .one_sided import refuse_two_sided
-from .rows import NONNEGATIVE, SEMIDEFINITE, ConicRows, Rows, diagonal, empty
+from .rows import NONNEGATIVE, SEMIDEFINITE, ConicRows, Rows, diagonal, empty, shifted
+from .sides import SideRows, Sides, sides_of
 from .trust_region import unit_ball_minimum
 
 Vector = NDArray[np.float64]
-
-
-def sides(loss: Any, y: Vector) -> tuple[NDArray[np.intp], Vector]:
-    """The samples k(i) and signs s_i of the quadratics that a loss needs."""
-    refuse_two_sided(loss)
-    every = np.arange(len(y))
-    if loss.reads == "margin":
-        return every, y
-    return np.concatenate([every, every]), np.repeat([1.0, -1.0], len(y))
 
 
 def worst_over_ball(S: Vector, G: Vector, f: Vector, signs: Vector) -> tuple[Vector, Vector]:
@@ -65,8 +55,9 @@ class BallLoss(Function):
         refuse_two_sided(self.clean.loss)
 
     @property
-    def _margin(self) -> bool:
-        return self.clean.loss.reads == "margin"
+    def sides(self) -> Sides:
+        """What becomes of the bounds h."""
+        return sides_of(self.clean.loss, self.clean.weights, self.clean.tau)
 
     def split(self, z: Vector) -> tuple[Vector, Vector, Vector]:
         """svec S, G (m, p) and f (m,)."""
@@ -78,25 +69,14 @@ class BallLoss(Function):
         S, G, f = self.split(z)
         return worst_over_ball(smat(S), G, f, self.signs)
 
-    def excess(self, h: Vector) -> Vector:
-        """- h - s tau of residual losses: one row a sign, (2, n)."""
-        return (-h - self.signs * self.clean.tau[self.samples]).reshape(2, -1)
-
-    def argument(self, h: Vector) -> Vector:
-        """The worst-case argument of phi, (n,)."""
-        return h if self._margin else positive(self.excess(h).max(axis=0))
-
     def value(self, z: Any) -> float:
-        return float((self.clean.weights * self.clean.loss.value(self.argument(self.worst(z)[0]))).sum())
+        sides = self.sides
+        return float((sides.weights * sides.each(self.worst(z)[0])).sum())
 
     def gradient(self, z: Any) -> Vector:
         """A subgradient, at the worst points."""
         h, e = self.worst(z)
-        slope = self.clean.weights * self.clean.loss.slope(self.argument(h))
-        if not self._margin:
-            over = self.excess(h)
-            slope = np.concatenate([np.where(over[0] >= over[1], -slope, 0.0), np.where(over[0] >= over[1], 0.0, -slope)])
-        return self._multiplier(slope, e)
+        return self._multiplier(-self.sides.rates(h), e)
 
     def _multiplier(self, c: Vector, e: Vector) -> Vector:
         """sum of c times the gradients of h at the points e."""
@@ -104,23 +84,13 @@ class BallLoss(Function):
         return np.concatenate([svec((on_f[:, None] * e).T @ e), (on_f[:, None] * e).reshape(-1), on_f])
 
     def conjugate(self, q: Any) -> float:
-        """sum w phi*(m / w) - tau times what stands on f, where m_k sums |q_f| around the sample (its sign that of a margin loss)."""
-        _, _, on_f = self.split(q)
-        weights, m = self.clean.weights, self._summed(self.signs * on_f)
-        return float((weights * self.clean.loss.conjugate(m / weights)).sum() - on_f @ self.clean.tau[self.samples])
-
-    def _summed(self, c: Vector) -> Vector:
-        """m of every sample out of c <= 0."""
-        return c if self._margin else -c.reshape(2, -1).sum(axis=0)
+        """That of the sides at the rates that stand on s f."""
+        return float(self.sides.conjugate(-self.signs * self.split(q)[2]))
 
     def project_dual(self, q: Any) -> Vector:
-        """q_f into the domain of phi*, then |q_G| <= |q_f|, then q_S - sum q_G q_G' / q_f into what the slack of its sign carries."""
+        """q_f to rates that the sides allow, then |q_G| <= |q_f|, then q_S - sum q_G q_G' / q_f into what the slack of its sign carries."""
         on_S, on_G, on_f = self.split(q)
-        c = -positive(-self.signs * on_f)
-        m, weights = self._summed(c), self.clean.weights
-        kept = weights * self.clean.loss.clip(m / weights)
-        share = np.where(kept == m, 1.0, kept / np.where(m == 0, 1.0, m))
-        c = c * share[self.samples]
+        c = -self.sides.project(positive(-self.signs * on_f))
         on_f = self.signs * c
         size = np.linalg.norm(on_G, axis=1)
         on_G = on_G * np.where(size > abs(c), abs(c) / np.where(size > 0, size, 1.0), 1.0)[:, None]
@@ -141,32 +111,25 @@ class BallLoss(Function):
 
     def few_rows(self, m: int) -> ConicRows:
         p = min(self.p, 1)
-        return BallLoss(self.clean.first(1), self.samples[:1] * 0, self.signs[:1], p).rows(packed_size(p) + p + 1)
+        first = self.samples == 0
+        few = BallLoss(self.clean.first(1), self.samples[first], self.signs[first], p)
+        return few.rows(packed_size(p) + int(first.sum()) * (p + 1))
 
     def rows(self, m: int) -> ConicRows:
-        """Auxiliaries: the argument of phi, those of the loss, lam; the loss's rows on its argument, lam >= 0, and one matrix of
-        order p + 1 for every quadratic."""
-        n, sides = len(self.clean.weights), len(self.samples)
-        inner = self.clean.loss.rows(self.clean.weights)
-        k_loss = len(inner.cost)
-        k = n + k_loss + sides
-        pieces = [self._on_argument(piece, n, k_loss, k, m) for piece in inner.pieces]
-        lam = diagonal(-np.ones(sides), column=n + k_loss, columns=k)
+        """Auxiliaries: those of the sides, lam; lam >= 0, and one matrix of order p + 1 for every quadratic."""
+        tied, sides = self.sides.rows(), len(self.samples)
+        own = len(tied.rows.cost)
+        k = own + sides
+        pieces = [shifted(piece, 0, m, 0, k) for piece in tied.rows.pieces]
+        lam = diagonal(-np.ones(sides), column=own, columns=k)
         pieces.append(Rows(NONNEGATIVE, [sides], empty(sides, m), lam, np.zeros(sides)))
-        pieces.append(self._matrices(m, n + k_loss, k))
+        pieces.append(self._matrices(m, tied, own, k))
         none = np.zeros(sides)
-        cost, quadratic = np.concatenate([np.zeros(n), inner.cost, none]), np.concatenate([np.zeros(n), inner.quadratic, none])
+        cost, quadratic = (np.concatenate([part, none]) for part in (tied.rows.cost, tied.rows.quadratic))
         return ConicRows(cost, quadratic, tuple(pieces))
 
-    @staticmethod
-    def _on_argument(piece: Rows, n: int, k_loss: int, k: int, m: int) -> Rows:
-        """Rows of the clean loss with its argument an auxiliary."""
-        on_s = diagonal(np.full(n, piece.on_z)) if isinstance(piece.on_z, float) else piece.on_z
-        on_t = scipy.sparse.hstack([on_s, piece.on_t, empty(on_s.shape[0], k - n - k_loss)], format="csr")
-        return Rows(piece.kind, piece.sizes, empty(on_s.shape[0], m), on_t, piece.b)
-
-    def _matrices(self, m: int, first_lam: int, k: int) -> Rows:
-        """[s S + lam, s G/2; ., s f + (s tau) -+ argument - lam] >= 0."""
+    def _matrices(self, m: int, tied: SideRows, first_lam: int, k: int) -> Rows:
+        """[s S + lam, s G/2; ., s f + offset - sense argument - lam] >= 0."""
         p, sides, s = self.p, len(self.samples), packed_size(self.p)
         size, side = packed_size(p + 1), np.arange(sides)
         # an svec of order p + 1 is that of order p, then the last column: s G / 2 times sqrt 2, and the corner
@@ -179,17 +142,17 @@ class BallLoss(Function):
         j = np.arange(p)
         corner = side * size + size - 1
         on_diagonal = (side[:, None] * size + j * (j + 3) // 2).reshape(-1)
-        argument = np.full(sides, 1.0 if self._margin else -1.0)
+        argument = np.full(sides, tied.sense)
         on_t = scipy.sparse.csr_array(
             (
                 np.concatenate([-np.ones(sides * p), np.ones(sides), argument]),
                 (
                     np.concatenate([on_diagonal, corner, corner]),
-                    np.concatenate([np.repeat(first_lam + side, p), first_lam + side, self.samples]),
+                    np.concatenate([np.repeat(first_lam + side, p), first_lam + side, tied.at]),
                 ),
             ),
             shape=(sides * size, k),
         )
         b = np.zeros(sides * size)
-        b[corner] = 0.0 if self._margin else self.signs * self.clean.tau[self.samples]
+        b[corner] = tied.offset
         return Rows(SEMIDEFINITE, [size] * sides, on_z, on_t, b)

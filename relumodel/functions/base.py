@@ -32,6 +32,9 @@ class Function:
     #: True for the indicator of a cone: the domain of f* is a cone, too, and f* is 0 on it, so a multiplier may be scaled by any s >= 0
     cone: ClassVar[bool] = False
 
+    #: False where prox is not there for what a function was made of
+    proximal: ClassVar[bool] = True
+
     def value(self, z: Any) -> Any:
         """f(z), a scalar."""
         raise NotImplementedError

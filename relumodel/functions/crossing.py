@@ -11,7 +11,7 @@ convex in u whatever e is. The linear parts add up before the worst delta is tak
 
     G = x.q - h(q) - (1 - l) sum_down max( e (p - x.u'), (1 - e) (p + x.u') ),     h(u') <= p,     G <= min over delta of s f(x + delta),
 
-concave in (u, p). Margin losses take phi(G) with s = y; residual losses take phi(max(y - G_+, -y - G_-)). Variables are U = (v, w)
+concave in (u, p). The loss is that of its sides (relumodel.functions.sides) at these bounds. Variables are U = (v, w)
 of shape (2, P, d) and the sizes p of shape (2, P). Where every sample lies on the side that its m says, G is exact and this is the
 strict program without its cones; so its optimum is never above the strict one's for the same patterns.
 """
@@ -31,6 +31,7 @@ from .losses import positive
 from .one_sided import refuse_two_sided
 from .roots import monotone_root
 from .rows import NONNEGATIVE, ConicRows, Rows, diagonal, empty, placed, shifted
+from .sides import Halves, Sides, sides_of
 from .support import SupportFunction
 
 Vector = NDArray[np.float64]
@@ -48,6 +49,17 @@ class CrossingLoss(Function):
 
     def __post_init__(self) -> None:
         refuse_two_sided(self.clean.loss)
+
+    @property
+    def sides(self) -> Sides:
+        """What becomes of the bounds, in the order of the output."""
+        weights = self.clean.weights[self._order] if self._margin else self.clean.weights
+        return sides_of(self.clean.loss, weights, self.clean.tau)
+
+    @property
+    def proximal(self) -> bool:  # type: ignore[override]
+        """Whether it has a proximal map: that of one side, or of two that are even."""
+        return type(self.sides) is not Halves
 
     def split(self, z: Any) -> list[tuple[Any, Any, Any]]:
         """(z, Q, R) for s = +1 and s = -1."""
@@ -80,32 +92,19 @@ class CrossingLoss(Function):
         first, second = (s - self.ball.support(Q) - (1 - self.slope) * positive(R).sum(axis=1) for s, Q, R in self.split(z))
         return first, second
 
-    def argument(self, z: Any) -> Any:
-        """The argument of phi, in the order of `_order` for margin losses, of the samples for residual losses."""
-        xp = array_namespace(z)
-        plus, minus = self.bounds(z)
-        if self._margin:
-            return xp.concat([plus, minus])
-        y = -self.clean.tau
-        return positive(xp.maximum(y - plus, -y - minus))  # never negative on the map's range, where G_+ + G_- <= 0
-
-    def _weights(self) -> Vector:
-        return self.clean.weights[self._order] if self._margin else self.clean.weights
-
     def value(self, z: Any) -> Any:
-        return (self._weights() * self.clean.loss.value(self.argument(z))).sum()
+        sides = self.sides
+        return (sides.weights * sides.each(array_namespace(z).concat(self.bounds(z)))).sum()
 
     def gradient(self, z: Any) -> Any:
-        """A subgradient: the slope of phi on G, spread over z, Q and R."""
-        plus, minus = self.bounds(z)
-        slope = self._weights() * self.clean.loss.slope(self.argument(z))
-        if self._margin:
-            rates = (-slope[: len(plus)], -slope[len(plus) :])
-        else:
-            y = -self.clean.tau
-            first = y - plus >= -y - minus
-            rates = (np.where(first, slope, 0.0), np.where(first, 0.0, slope))
-        return self._spread(rates, [(self.ball.worst(Q), (R > 0).astype(float)) for _, Q, R in self.split(z)])
+        """A subgradient: the rates of the bounds, spread over z, Q and R."""
+        rates = self.sides.rates(array_namespace(z).concat(self.bounds(z)))
+        return self._spread(self._both(rates), [(self.ball.worst(Q), 1.0 * (R > 0)) for _, Q, R in self.split(z)])
+
+    def _both(self, rates: Any) -> tuple[Any, Any]:
+        """Those of s = +1 and of s = -1."""
+        first = self.samples[0].shape[0]
+        return rates[:first], rates[first:]
 
     def _spread(self, rates: tuple[Any, Any], directions: list[tuple[Any, Any]]) -> Any:
         """The multiplier with weight -rate on G: (-rate, rate delta, rate (1 - slope) share), share in [0, 1]."""
@@ -117,28 +116,14 @@ class CrossingLoss(Function):
         return xp.concat(parts)
 
     def conjugate(self, q: Any) -> Any:
-        """margin: w phi*(-rate / w);  residual: w phi*((rate_+ + rate_-) / w) + (rate_- - rate_+) y, on the domain of project_dual."""
-        plus, minus = (-part[0] for part in self.split(q))
-        weights = self._weights()
-        if self._margin:
-            rate = array_namespace(q).concat([plus, minus])
-            return (weights * self.clean.loss.conjugate(-rate / weights)).sum()
-        y = -self.clean.tau
-        return (weights * self.clean.loss.conjugate((plus + minus) / weights) + (minus - plus) * y).sum()
+        """That of the sides at the rates that stand on s f, on the domain of project_dual."""
+        return self.sides.conjugate(array_namespace(q).concat([-part[0] for part in self.split(q)]))
 
     def project_dual(self, q: Any) -> Any:
-        """Rates >= 0 that phi allows; delta in Delta; shares of R between the two slopes."""
+        """Rates >= 0 that the sides allow; delta in Delta; shares of R between the two slopes."""
         xp = array_namespace(q)
         parts = self.split(q)
-        plus, minus = (positive(-part[0]) for part in parts)
-        weights, loss = self._weights(), self.clean.loss
-        if self._margin:
-            clipped = -weights * loss.clip(-xp.concat([plus, minus]) / weights)
-            rates = (clipped[: len(plus)], clipped[len(plus) :])
-        else:
-            total = plus + minus
-            scale = weights * loss.clip(total / weights) / xp.where(total > 0, total, 1.0 + 0 * total)
-            rates = (scale * plus, scale * minus)
+        rates = self._both(self.sides.project(xp.concat([positive(-part[0]) for part in parts])))
         directions = []
         for rate, (_, G, R) in zip(rates, parts, strict=True):
             safe = xp.where(rate > 0, rate, 1.0 + 0 * rate)[:, None]
@@ -152,7 +137,9 @@ class CrossingLoss(Function):
         """Given the rate lam of a bound, z, Q and R move independently; lam is a scalar root a sample (two, nested, for residuals)."""
         xp = array_namespace(z)
         parts = self.split(z)
-        weights, loss = t * self._weights(), self.clean.loss
+        if not self.proximal:
+            raise NotImplementedError(f"{type(self.clean.loss).__name__} is not even: its worst case has no proximal map here.")
+        weights, loss = t * self.sides.weights, self.clean.loss
         if self._margin:
             joined = tuple(xp.concat([a, b]) for a, b in zip(*parts, strict=True))
             high = weights * abs(loss.slope(self._bound(joined, 0 * weights)))
@@ -162,7 +149,7 @@ class CrossingLoss(Function):
                 return c - loss.prox(c - lam, weights)
 
             lam = monotone_root(slack, high)
-            rates = (lam[: len(parts[0][0])], lam[len(parts[0][0]) :])
+            rates = self._both(lam)
         else:
             rates = self._two_rates(parts, weights)
         moved = [self._moved(part, rate) for part, rate in zip(parts, rates, strict=True)]
@@ -205,31 +192,31 @@ class CrossingLoss(Function):
         return few.rows(2 * (2 + len(self.ball.radii)))
 
     def rows(self, m: int) -> ConicRows:
-        """Auxiliaries: s (argument of phi), those of phi, then per sign  e (m, P) >= (R)_+  and those of  h(q_k) <= p_k."""
-        n = len(self.clean.weights)
-        inner = self.clean.loss.rows(self._weights())
-        k_loss, d = len(inner.cost), len(self.ball.radii)
+        """Auxiliaries: those of the sides, their arguments first, then per sign  e (m, P) >= (R)_+  and those of  h(q_k) <= p_k."""
+        tied = self.sides.rows()
+        d = len(self.ball.radii)
         sets = [self.ball.rows(len(k)) for k in self.samples]
         width = [len(k) * self.P + k_set for k, (k_set, _) in zip(self.samples, sets, strict=True)]
-        k_total = n + k_loss + sum(width)
-        pieces = [shifted(piece, 0, m, 0, k_total) for piece in _inner_on_auxiliary(inner, n)]
-        column, start, first = n + k_loss, 0, 0
+        own = len(tied.rows.cost)
+        k_total = own + sum(width)
+        pieces = [shifted(piece, 0, m, 0, k_total) for piece in tied.rows.pieces]
+        column, start, first = own, 0, 0
         for side, samples in enumerate(self.samples):
             size = len(samples)
-            at = np.arange(first, first + size) if self._margin else np.arange(n)
-            y = None if self._margin else -self.clean.tau * (1.0 - 2.0 * side)
-            pieces += self._side_rows(size, start, m, column, k_total, at, y)
+            at = slice(first, first + size)
+            pieces += self._side_rows(start, m, column, k_total, tied.at[at], tied.sense, tied.offset[at])
             for piece in sets[side][1]:
                 pieces.append(shifted(piece, start + size, m, column + size * self.P, k_total))
             first += size
             start += size * (1 + d + self.P)
             column += width[side]
         zeros = np.zeros(sum(width))
-        cost = np.concatenate([np.zeros(n), inner.cost, zeros])
-        return ConicRows(cost, np.concatenate([np.zeros(n), inner.quadratic, zeros]), tuple(pieces))
+        cost, quadratic = (np.concatenate([part, zeros]) for part in (tied.rows.cost, tied.rows.quadratic))
+        return ConicRows(cost, quadratic, tuple(pieces))
 
-    def _side_rows(self, size: int, start: int, m: int, column: int, k: int, at: Any, y: Vector | None) -> list[Rows]:
-        """e >= 0, e >= R, and  G - s >= 0  (margin)  or  s + G -+ y >= 0  (residual),  G = z - p - (1 - slope) sum e."""
+    def _side_rows(self, start: int, m: int, column: int, k: int, at: NDArray[np.intp], sense: float, offset: Vector) -> list[Rows]:
+        """e >= 0, e >= R, and  G - sense argument + offset >= 0  with  G = z - p - (1 - slope) sum e."""
+        size = len(at)
         P, d = self.P, len(self.ball.radii)
         entries = size * P
         one = np.ones(entries)
@@ -244,17 +231,6 @@ class CrossingLoss(Function):
         spread = scipy.sparse.csr_array((one, (row, np.arange(entries))), shape=(size, entries))
         on_z = diagonal(-np.ones(size), column=start, columns=m)
         on_t = (1 - self.slope) * placed(spread, column, k) + diagonal(np.ones(size), column=column + entries, columns=k)
-        sign = 1.0 if y is None else -1.0
-        on_s = scipy.sparse.csr_array((np.full(size, sign), (np.arange(size), at)), shape=(size, k))
-        pieces.append(Rows(NONNEGATIVE, [size], on_z, (on_t + on_s).tocsr(), np.zeros(size) if y is None else -y))
+        on_s = scipy.sparse.csr_array((np.full(size, sense), (np.arange(size), at)), shape=(size, k))
+        pieces.append(Rows(NONNEGATIVE, [size], on_z, (on_t + on_s).tocsr(), offset))
         return pieces
-
-
-def _inner_on_auxiliary(inner: ConicRows, n: int) -> list[Rows]:
-    """The loss's rows with its argument as the first n auxiliaries, its own after them."""
-    out = []
-    for piece in inner.pieces:
-        on_s = piece.on_z if not isinstance(piece.on_z, float) else diagonal(np.full(n, piece.on_z))
-        on_t = scipy.sparse.hstack([on_s, piece.on_t], format="csr")
-        out.append(Rows(piece.kind, piece.sizes, empty(on_t.shape[0], 0), on_t, piece.b))
-    return out

@@ -98,7 +98,7 @@ class MarginLoss(Loss, abstract=True):
 
 @dataclass(frozen=True)
 class ResidualLoss(Loss, abstract=True):
-    """A loss of the residual f(x) - y. Declare `even = True` where phi(-s) = phi(s): perturbations need that."""
+    """A loss of the residual f(x) - y. Declare `even = True` where phi(-s) = phi(s): worst cases are then solved faster, by more engines."""
 
     reads: ClassVar[str] = "residual"
 

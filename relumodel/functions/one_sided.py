@@ -57,12 +57,7 @@ def refuse_two_sided(loss: Loss) -> None:
         )
     if loss.reads != "residual":
         return
-    if not loss.even:
-        raise InputError(
-            f"With a perturbation, a loss of residuals must be even, for its worst case is taken at |f(x) - y|; {name} does not declare it. "
-            "Where phi(-s) = phi(s), say so in the class: even: ClassVar[bool] = True. Otherwise train without a perturbation."
-        )
-    if where := uneven(loss):
+    if loss.even and (where := uneven(loss)):
         raise InputError(
             f"{name} declares even = True, but {where}. With a perturbation its worst case would be looked for at the wrong residual: "
             "train without one, and declare even = False."

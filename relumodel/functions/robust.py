@@ -19,6 +19,7 @@ import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from .base import Function, SampleLoss
 from .losses import positive
 from .one_sided import refuse_two_sided
@@ -39,6 +40,8 @@ class RobustLoss(Function):
 
     def __post_init__(self) -> None:
         refuse_two_sided(self.clean.loss)
+        if self.clean.loss.reads == "residual" and not self.clean.loss.even:
+            raise InputError(f"RobustLoss is for even losses; {type(self.clean.loss).__name__} does not say that it is.")
 
     @cached_property
     def groups(self) -> int:

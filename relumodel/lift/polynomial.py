@@ -20,9 +20,10 @@ from ..data import Data, with_bias
 from ..declare.networks import Polynomial
 from ..declare.perturbations import Ball
 from ..errors import InputError
-from ..functions.ball_loss import BallLoss, sides
+from ..functions.ball_loss import BallLoss
 from ..functions.base import Linear, SampleLoss, ZeroIndicator
 from ..functions.semidefinite import Semidefinite
+from ..functions.sides import sides
 from ..maps.base import Identity
 from ..maps.quadratic_maps import BallQuadratics, EachMatrix, QuadraticPrediction, coefficients
 from ..maps.symmetric import packed_size, smat, svec

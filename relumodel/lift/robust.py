@@ -10,6 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 
 from ..arrangement.robust_witness import largest_factor, robust_witnesses
 from ..data import Data
@@ -22,6 +23,7 @@ from ..functions.robust import RobustCones, RobustLoss
 from ..functions.support import SupportEpigraph
 from ..maps.base import Identity, MaskedProduct, Slice
 from ..maps.crossing import CrossingMap
+from ..maps.readings import Composed
 from ..maps.robust_maps import SampleWeights, Stacked
 from ..patterns.pattern_set import PatternSet
 from ..program.program import Program, Term
@@ -81,9 +83,8 @@ def strict_terms(model: Model, X: NDArray[np.float64], data: Data, found: Patter
     d = X.shape[1]
     size = len(signs) * found.count * d
     weights = SampleWeights(X, activation.mask(active), signs)
-    loss = RobustLoss(SampleLoss.bind(model.loss, data.y, data.weights), ball, weights.grouping[0])
     terms = [
-        Term("loss", loss, weights),
+        _strict_loss(SampleLoss.bind(model.loss, data.y, data.weights), weights, ball, activation.inactive),
         Term("penalty", model.penalty.function(d), Identity(size)),
     ]
     if activation.self_gated:
@@ -91,6 +92,20 @@ def strict_terms(model: Model, X: NDArray[np.float64], data: Data, found: Patter
         sides = MaskedProduct(X, side, (1.0, 1.0), summed=False)
         terms.append(Term("cones", RobustCones(len(X), ball), Stacked((sides, Identity(size)))))
     return terms
+
+
+def _strict_loss(clean: SampleLoss, weights: SampleWeights, ball: Ball, slope: float) -> Term:
+    """The worst case of predictions with the weights that act on each sample. Of a loss with two different halves each half reads bounds
+    of its own, those of a crossing program without neurons that cross."""
+    group, first = weights.grouping
+    if clean.loss.reads == "margin" or clean.loss.even:
+        return Term("loss", RobustLoss(clean, ball, group), weights)
+    n, d = weights.X.shape
+    every, z = np.arange(n), scipy.sparse.eye_array(n)
+    at = (group[:, None] * d + np.arange(d)).reshape(-1)
+    q = scipy.sparse.csr_array((np.ones(n * d), at, np.arange(n * d + 1)), shape=(n * d, len(first) * d))
+    both = scipy.sparse.vstack([scipy.sparse.block_diag([sign * z, q]) for sign in (1.0, -1.0)], format="csr")
+    return Term("loss", CrossingLoss(clean, ball, (every, every), 0, slope), Composed(scipy.sparse.csr_array(both), weights))
 
 
 def crossing_terms(model: Model, X: NDArray[np.float64], data: Data, shares: NDArray[np.float64], ball: Ball) -> list[Term]:

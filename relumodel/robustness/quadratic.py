@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..declare.perturbations import Ball
-from ..functions.ball_loss import sides, worst_over_ball
+from ..functions.ball_loss import worst_over_ball
 from ..functions.losses import Loss
 from ..functions.roots import monotone_root
+from ..functions.sides import sides, sides_of
 from .worst_case import WorstCase
 
 Matrix = NDArray[np.float64]
@@ -64,12 +65,9 @@ def _worst(f: Quadratic, loss: Loss, X: Matrix, y: Matrix, ball: Ball) -> tuple[
     """The worst losses (n,), and the points of the ellipsoid with them (n, d)."""
     samples, signs = sides(loss, y)
     h, points = lowest_over_ellipsoid(f, X[samples], signs, ball.ellipsoid)
-    if loss.reads == "margin":
-        return loss.value(h), points
-    over = (signs * y[samples] - h).reshape(2, -1)
-    worse = over.argmax(axis=0)
-    at = points.reshape(2, *X.shape)[worse, np.arange(len(X))]
-    return loss.value(np.maximum(over.max(axis=0), 0.0)), at
+    bounds = sides_of(loss, np.ones(len(y)), -y)
+    losses, worse = bounds.each(h), bounds.rates(h).reshape(-1, len(y)).argmax(axis=0)
+    return losses, points.reshape(-1, *X.shape)[worse, np.arange(len(X))]
 
 
 def quadratic_worst_case(f: Quadratic, loss: Loss, X: Matrix, y: Matrix, ball: Ball | None) -> WorstCase:

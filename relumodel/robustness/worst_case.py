@@ -17,6 +17,7 @@ from ..data import with_bias
 from ..declare.perturbations import Ball
 from ..functions.losses import Loss
 from ..functions.one_sided import refuse_two_sided
+from ..functions.sides import sides, sides_of
 from .crossing_bound import LowerBound
 from .neurons import Neurons
 from .relaxation import relaxed_bound
@@ -47,11 +48,11 @@ def worst_case(neurons: Neurons, loss: Loss, X: Matrix, y: Matrix, ball: Ball | 
     A = with_bias(X, bias)
     if ball is None:
         return WorstCase(X.copy(), _losses(loss, neurons.output(A), y), np.ones(len(X), dtype=bool))
-    sides = _sides(neurons, loss, A, y, ball)
-    losses = _bounded(loss, y, sides)
-    crossing = np.any([bound.crossing for _, bound in sides], axis=0)
+    bounds = _sides(neurons, loss, A, y, ball)
+    losses = _bounded(loss, y, bounds)
+    crossing = np.any([bound.crossing for _, bound in bounds], axis=0)
     points, attained = A, _losses(loss, neurons.output(A), y)
-    for s, bound in sides:
+    for s, bound in bounds:
         found = lowest(neurons, A, s, ball, [-ball.worst(bound.q)], steps=0)
         if crossing.any():
             starts = [(found - A)[crossing], 0 * A[crossing]]
@@ -70,15 +71,13 @@ def worst_losses(neurons: Neurons, loss: Loss, X: Matrix, y: Matrix, ball: Ball,
 def _sides(neurons: Neurons, loss: Loss, A: Matrix, y: Matrix, ball: Ball) -> list[tuple[Matrix, LowerBound]]:
     """The signs s for which a low s f is bad, and the bounds on it: a residual is worst where f is lowest or where - f is."""
     refuse_two_sided(loss)
-    signs = [y] if loss.reads == "margin" else [np.ones(len(A)), -np.ones(len(A))]
-    return [(s, relaxed_bound(neurons, A, s, ball)) for s in signs]
+    _, signs = sides(loss, y)
+    return [(s, relaxed_bound(neurons, A, s, ball)) for s in signs.reshape(-1, len(y))]
 
 
-def _bounded(loss: Loss, y: Matrix, sides: list[tuple[Matrix, LowerBound]]) -> Matrix:
-    """phi at the bounds on the margin, or on the residual."""
-    if loss.reads == "margin":
-        return loss.value(sides[0][1].value)
-    return loss.value(np.max([0 * y, *(s * y - bound.value for s, bound in sides)], axis=0))
+def _bounded(loss: Loss, y: Matrix, bounds: list[tuple[Matrix, LowerBound]]) -> Matrix:
+    """The losses at the bounds."""
+    return sides_of(loss, np.ones(len(y)), -y).each(np.concatenate([bound.value for _, bound in bounds]))
 
 
 def _losses(loss: Loss, f: Matrix, y: Matrix) -> Matrix:

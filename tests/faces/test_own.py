@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import relumodel as rm
-from relumodel.functions.ball_loss import BallLoss, sides
+from relumodel.functions.ball_loss import BallLoss
 from relumodel.functions.base import GroupNorm, L1Norm, Linear, Nonnegative, SampleLoss, ZeroIndicator
 from relumodel.functions.class_sample_loss import ClassSampleLoss
 from relumodel.functions.crossing import CrossingLoss
@@ -15,6 +15,7 @@ from relumodel.functions.losses import ResidualLoss
 from relumodel.functions.norms import NormExcess
 from relumodel.functions.robust import RobustCones, RobustLoss
 from relumodel.functions.semidefinite import Semidefinite
+from relumodel.functions.sides import sides
 from relumodel.functions.support import SupportEpigraph
 from relumodel.testing import (
     FUNCTION_CHECKS,
