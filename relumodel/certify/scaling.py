@@ -57,8 +57,13 @@ def _best_scale(value: Callable[[float], float], limit: float) -> float:
 
     if limit <= 0:
         return 0.0
+    # a multiplier is likely to be of the right size; with a gauge of next to nothing the limit says nothing of that
+    end = min(limit, 1.0)
+    while end < limit and value(min(2 * end, limit)) > value(end):
+        end = min(2 * end, limit)
+    end = min(2 * end, limit)
     # concave and still rising at the end, which is most of the time; a value may be dear
-    if value(limit) > value((1 - 1e-6) * limit):
+    if end == limit and value(limit) > value((1 - 1e-6) * limit):
         return limit
-    inner = minimize_scalar(lambda s: -value(s), bounds=(0.0, limit), method="bounded", options={"xatol": 1e-10 * limit})
-    return max([float(inner.x), limit, 0.0], key=value)
+    inner = minimize_scalar(lambda s: -value(s), bounds=(0.0, end), method="bounded", options={"xatol": 1e-10 * end})
+    return max([float(inner.x), min(end, 1.0), end, 0.0], key=value)

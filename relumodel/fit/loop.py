@@ -112,6 +112,8 @@ class Loop:
     def _polish(self, neurons: Neurons, entering: Matrix) -> int:
         """Solve on the cells of the neurons, then those that enter, and those in use if the neurons are worse; how many cells."""
         X, best = self.training.X, self.solution
+        if not len(neurons.blocks) + len(entering):
+            entering = self._random(1)
         cells, index = cells_of(X, np.vstack([neurons.blocks, entering]), self.rng)
         if best is not None and (self.restricted or self.training.objective(neurons) > best.objective):
             cells = cells.joined(_in_use(best))

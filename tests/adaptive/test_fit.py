@@ -210,3 +210,11 @@ def test_ctrl_c_in_the_first_round_returns_the_best_so_far(module, name: str, ca
     assert result.network.objective(model, X, y) == pytest.approx(result.objective, rel=1e-9)
     assert result.bound <= result.objective <= 0.5 * np.mean(y * y) + 1e-12  # that of the zero network
     assert result.starts > 0
+
+
+def test_where_no_network_is_better_than_none():
+    """Equal samples with as many labels of each sign: every price is zero, so nothing enters, and no network has a neuron."""
+    model = rm.Model(rm.TwoLayer(rm.ReLU(), bias=True), rm.SquaredHinge(reduction="sum"), rm.WeightDecay(0.1))
+    result = model.fit(np.ones((6, 1)), np.array([-1.0, 1.0, -1.0, -1.0, 1.0, 1.0]))
+    assert (result.status, result.objective, result.bound_kind) == ("optimal", 6.0, "certified")
+    assert result.bound == pytest.approx(6.0)

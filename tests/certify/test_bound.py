@@ -10,7 +10,9 @@ from data_strategies import COVERING, LOSS_AND_PENALTY, MODELS, example, label, 
 from pairwise import pairwise
 from reference import optimum
 from relumodel.certify.bound import certify, gradients, relative_gap
+from relumodel.certify.scaling import scaled_bound
 from relumodel.conic.assemble import assemble
+from relumodel.functions.base import SampleLoss
 
 
 @functools.cache
@@ -185,3 +187,11 @@ def test_the_solvers_multipliers_arrive_with_the_right_signs(model):
 )
 def test_relative_gap(objective, bound, gap):
     assert relative_gap(objective, bound) == pytest.approx(gap)
+
+
+@pytest.mark.parametrize("gauge", [0.0, 1e-13, 1e-6, 0.5])
+def test_a_gauge_of_next_to_nothing_leaves_the_multiplier_as_it_is(gauge):
+    """A scale of 1e10 is allowed then, and the best one, 1, was not found in an interval of that size."""
+    loss = SampleLoss.bind(rm.SquaredHinge(reduction="sum"), np.array([-1.0, 1.0]))
+    q = loss.gradient(np.zeros(2))
+    assert scaled_bound([(loss, q)], gauge)[1] == pytest.approx(2.0)
