@@ -154,7 +154,7 @@ def lowest_slope(neurons: Neurons, region: Region, along: Matrix, time_limit: fl
     whole = np.concatenate([np.zeros(D), np.ones(n)])
     started, narrow = time.perf_counter(), 0
     # a point that is on no kink, as the centre may be
-    point = region.at(np.random.default_rng(0).uniform(-0.5, 0.5, D))
+    point = region.at(np.random.default_rng(0).uniform(-0.5, 0.5, (D,)))
     value, bound = _slope_at(neurons, along, point), -np.inf
     while True:
         left = None if time_limit is None else max(time_limit - (time.perf_counter() - started), 1e-3)
