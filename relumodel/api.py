@@ -282,14 +282,15 @@ class Problem(composed.Problem):
         of `Model.fit`; `result.violation` is by how much the network leaves the constraints.
 
         Constraints are first priced: a weight times the distance from them, raised until it does not pay to leave them (an exact penalty);
-        status "infeasible" where it always does.
+        status "infeasible" where it always does. Bounds everywhere in a box, `f(rm.Box(low, high)) >= c` and `f.increasing(feature)`, are
+        kept at points that are added until a mixed-integer program finds no other: `result.certificates` says what is proved.
         """
+        from .fit.everywhere import fit_everywhere
         from .fit.outcome import warn_of
-        from .fit.problem import fit_problem
 
         patterns = AdaptivePatterns() if patterns is None else patterns
         with explained("training", FEWER):
-            found = fit_problem(self, patterns, backend, tol, time_limit, verbose, callback, options)
+            found = fit_everywhere(self, patterns, backend, tol, time_limit, verbose, callback, options)
         warn_of(found, self, patterns, stacklevel=2)
         return public(found)
 

@@ -140,18 +140,30 @@ class DeclaredNetwork(Declared, abstract=True):
 
         return slopes(self, Z, h, self.outputs or 1)
 
-    def increasing(self, feature: Any, how: str = "neurons") -> Any:
-        """The constraint that f rises in a feature (a column's name or number) everywhere. how : "neurons", a_j u_jk >= 0 for every neuron,
-        which is sufficient and one convex program. For ReLU and leaky ReLU networks of two layers."""
+    def gradient(self, box: Any) -> Any:
+        """The slopes of f everywhere in an `rm.Box`, (d,), inside of the cells of its neurons: may be bounded by numbers, `f.gradient(box)[k] >= 0`;
+        kept and proved by `Problem.fit`."""
+        from .everywhere import slopes_in_box
+
+        return slopes_in_box(self, box, self.outputs or 1)
+
+    def increasing(self, feature: Any, how: str = "everywhere", box: Any = None, h: float | None = None) -> Any:
+        """The constraint that f rises in a feature (a column's name or number). For ReLU and leaky ReLU networks of two layers.
+
+        how : "everywhere"  in a box, that of all points read unless box= is given: `Problem.fit` adds violated slopes until a mixed-integer
+                            program proves that there are none, and says what is proved
+              "points"      by steps of h (a twentieth of the range by default) around the points that are read
+              "neurons"     a_j u_jk >= 0 for every neuron: everywhere, one convex program, a smaller class of networks
+        """
         from .shapes import monotone
 
-        return monotone(self, "increasing", feature, how)
+        return monotone(self, "increasing", feature, how, box, h)
 
-    def decreasing(self, feature: Any, how: str = "neurons") -> Any:
-        """The constraint that f falls in a feature everywhere; see `increasing`."""
+    def decreasing(self, feature: Any, how: str = "everywhere", box: Any = None, h: float | None = None) -> Any:
+        """The constraint that f falls in a feature; see `increasing`."""
         from .shapes import monotone
 
-        return monotone(self, "decreasing", feature, how)
+        return monotone(self, "decreasing", feature, how, box, h)
 
     def lipschitz(self, bound: float) -> Any:
         """The constraint |f(x) - f(z)| <= bound |x - z|_2 everywhere, by sum_j |a_j| |u_j|_2 <= bound over weights without the bias: sufficient."""

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from ..errors import InputError, InputTypeError
 from ..functions.losses import Squared
 from ..functions.penalties import Penalty
+from .box import Box
 from .constraints import Constraint, NormOf
+from .everywhere import Everywhere
 from .networks import DeclaredNetwork
-from .shapes import Shape
+from .shapes import Shape, at_points
 from .terms import Objective, Term
 
 Matrix = NDArray[np.float64]
@@ -38,6 +40,7 @@ class Problem:
     terms: tuple[Term, ...]
     constraints: tuple[Constraint, ...]
     shapes: tuple[Shape, ...]
+    everywhere: tuple[Everywhere, ...]
 
     #: what models have and problems do not: a set of perturbations of all points
     perturbation = None
@@ -47,13 +50,14 @@ class Problem:
         given = _constraints(subject_to)
         constraints = tuple(c for c in given if isinstance(c, Constraint))
         shapes = tuple(c for c in given if isinstance(c, Shape))
+        everywhere = tuple(c for c in given if isinstance(c, Everywhere))
         terms = tuple(term for term in total.terms if term.scale > 0)
         parts: tuple[Any, ...] = (*terms, *constraints)
         readings = [part.reading for part in parts]
         if not readings:
             raise InputError("A problem needs a term or a constraint that reads a network, e.g. rm.Squared()(f(X), y).")
         network = readings[0].network
-        if any(part.network is not network for part in (*readings, *shapes)):
+        if any(part.network is not network for part in (*readings, *shapes, *everywhere)):
             raise InputError(
                 "The parts of this problem read two networks; a problem is about one. For two functions use outputs=2."
             )
@@ -64,12 +68,19 @@ class Problem:
         network.refuse(total.penalties[0], None)
         _refuse_names([block.names for reading in readings for block in reading.blocks])
         _refuse_widths({block.points.shape[1] for reading in readings for block in reading.blocks})
+        at = [shape for shape in shapes if shape.kind.endswith("at points")]
+        shapes = tuple(shape for shape in shapes if shape not in at)
+        if at:
+            names = next((b.names for reading in readings for b in reading.blocks if b.names is not None), None)
+            points = np.unique(np.concatenate([b.points for reading in readings for b in reading.blocks]), axis=0)
+            constraints += tuple(at_points(shape, points, names) for shape in at)
         for name, value in (
             ("network", network),
             ("penalty", total.penalties[0]),
             ("terms", terms),
             ("constraints", constraints),
             ("shapes", shapes),
+            ("everywhere", everywhere),
         ):
             object.__setattr__(self, name, value)
 
@@ -89,11 +100,16 @@ class Problem:
 
     def subject_to(self, *constraints: Any) -> Any:
         """This problem with more constraints."""
-        return type(self)(Objective(self.terms, (self.penalty,)), (*self.constraints, *self.shapes, *_constraints(constraints)))
+        return type(self)(Objective(self.terms, (self.penalty,)), (*self._all, *_constraints(constraints)))
 
     def plus(self, *terms: Any) -> Any:
         """This problem with more terms."""
-        return type(self)(sum(map(Objective.of, terms), Objective(self.terms, (self.penalty,))), (*self.constraints, *self.shapes))
+        return type(self)(sum(map(Objective.of, terms), Objective(self.terms, (self.penalty,))), self._all)
+
+    @property
+    def _all(self) -> tuple[Constraint | Shape | Everywhere, ...]:
+        """Every constraint, of points, shapes and boxes."""
+        return (*self.constraints, *self.shapes, *self.everywhere)
 
     def without_terms(self) -> Any:
         """The constraints and the penalty alone."""
@@ -121,28 +137,33 @@ class Problem:
         names = (block.names for part in parts for block in part.reading.blocks)
         return next((found for found in names if found is not None), None)
 
+    @property
+    def box(self) -> Box:
+        """The smallest box that holds all points that are read."""
+        parts: tuple[Any, ...] = (*self.terms, *self.constraints)
+        points = np.concatenate([block.points for part in parts for block in part.reading.blocks])
+        return Box(points.min(axis=0), points.max(axis=0), self.feature_names)
+
     def __str__(self) -> str:
         penalty = self.network.penalty_formula(self.penalty).format(beta=f"{self.penalty.beta:g}")
         lines = [f"minimise    {'  +  '.join([*map(str, self.terms), penalty])}", f"            {self.network.formula}"]
         if self.outputs > 1:
             lines[-1] += f",  {self.outputs} outputs"
-        lines += [
-            f"{'subject to' if i == 0 else '':<10}  {constraint}" for i, constraint in enumerate((*self.constraints, *self.shapes))
-        ]
+        lines += [f"{'subject to' if i == 0 else '':<10}  {constraint}" for i, constraint in enumerate(self._all)]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<Problem: {len(self.terms)} terms, {len(self.constraints)} constraints, {self.penalty!r}>"
+        return f"<Problem: {len(self.terms)} terms, {len(self._all)} constraints, {self.penalty!r}>"
 
 
-def _constraints(given: Any) -> tuple[Constraint | Shape, ...]:
-    if isinstance(given, Constraint | Shape):
+def _constraints(given: Any) -> tuple[Constraint | Shape | Everywhere, ...]:
+    if isinstance(given, Constraint | Shape | Everywhere):
         return (given,)
     if not isinstance(given, Iterable):
         raise InputTypeError(f"subject_to is a list of constraints such as f(X) >= 0; got {given!r}.")
-    out: list[Constraint | Shape] = []
+    out: list[Constraint | Shape | Everywhere] = []
     for constraint in given:
-        if isinstance(constraint, Constraint | Shape):
+        if isinstance(constraint, Constraint | Shape | Everywhere):
             out.append(constraint)
         elif isinstance(constraint, list | tuple):
             out.extend(_constraints(constraint))

@@ -19,7 +19,9 @@ from ..declared import number
 from ..errors import InputError, InputTypeError
 from ..functions.base import SampleLoss
 from ..functions.class_sample_loss import ClassSampleLoss
+from .box import Box
 from .constraints import Constraint, NormOf
+from .everywhere import BoxReading, read_box
 from .terms import Term
 
 Matrix = NDArray[np.float64]
@@ -211,10 +213,12 @@ class Reading:
         return f"<Reading {self.text}, shape {self.shape}>"
 
 
-def read(network: Any, X: Any, outputs: int) -> Reading:
+def read(network: Any, X: Any, outputs: int) -> Any:
     """f(X): the values at the rows of X, (n,), or (n, c) for c > 1 outputs; a single point (d,) gives () or (c,)."""
     if isinstance(X, Reading | Constraint):
         raise InputTypeError("A network reads points, not readings.")
+    if isinstance(X, Box):
+        return read_box(network, X, outputs)
     one = np.ndim(X) == 1 and not hasattr(X, "columns")
     points, names = read_features(np.asarray(as_array(X))[None] if one else X)
     n = len(points)
@@ -243,6 +247,8 @@ def slopes(network: Any, Z: Any, h: Any, outputs: int) -> Reading:
 
 def norm(reading: Any, p: Any = 2) -> NormOf:
     """|reading|_p, p in {1, 2, inf}, of all its entries: a term when multiplied or added, a constraint when compared with a number from above."""
+    if isinstance(reading, BoxReading):
+        reading._refused()
     if not isinstance(reading, Reading):
         raise InputTypeError(f"rm.norm is of a reading such as f(X) - y; got {type(reading).__name__}.")
     return NormOf.of(reading, p)

@@ -6,16 +6,26 @@ sum_j |a_j| |u_j|_2 (weights without the bias) or less.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..declared import number, whole
+import numpy as np
+
+from ..declared import number
 from ..errors import InputError, InputTypeError
+from .box import Box
+from .everywhere import Everywhere, refuse_other
+from .features import column_of
+
+#: What monotone features may rest on, and the step of slopes at points, in units of the feature's range.
+HOW, STEP = ("everywhere", "points", "neurons"), 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """kind : "increasing", "decreasing" (in `feature`, a column's name or number) or "lipschitz" (constant `bound`)."""
+    """kind : "increasing", "decreasing" (in `feature`, a column's name or number), the same with "at points" (steps of `bound`, 0 for a
+    share of the range), or "lipschitz" (constant `bound`)."""
 
     network: Any
     kind: str
@@ -32,15 +42,7 @@ class Shape:
 
     def column(self, names: tuple[str, ...] | None, d: int) -> int:
         """The number of its feature among d columns with these names."""
-        if isinstance(self.feature, str):
-            if names is None:
-                raise InputError(
-                    f"f.{self.kind}({self.feature!r}) needs points with named columns; these have none, so give its number."
-                )
-            if self.feature not in names:
-                raise InputError(f"There is no feature {self.feature!r}; the columns are {', '.join(names)}.")
-            return names.index(self.feature)
-        return whole(self.feature, "feature", high=d - 1)
+        return column_of(self.feature, names, d, f"f.{self.kind}")
 
     def __str__(self) -> str:
         return self.text
@@ -49,24 +51,48 @@ class Shape:
         return f"<Constraint {self.text}>"
 
 
-def monotone(network: Any, kind: str, feature: Any, how: Any) -> Shape:
+def monotone(network: Any, kind: str, feature: Any, how: Any, box: Any, h: Any) -> Any:
     """f.increasing and f.decreasing."""
-    if how != "neurons":
+    if not isinstance(how, str) or how not in HOW:
         raise InputError(
-            f"how must be 'neurons', every neuron on its own; got {how!r}. For slopes at points, add bounds on f.slope(Z, h)[:, k]."
+            f"how must be 'everywhere' (proved in a box), 'points' (slopes at the points that are read) or 'neurons' (every neuron on its "
+            f"own); got {how!r}."
         )
     if not isinstance(feature, str) and (isinstance(feature, bool) or not hasattr(feature, "__index__")):
         raise InputTypeError(f"A feature is a column's name or number; got {feature!r}.")
-    _refuse(network, f"f.{kind}")
-    return Shape(network, kind, feature)
+    refuse_other(network, f"f.{kind}")
+    if box is not None and not isinstance(box, Box):
+        raise InputTypeError(f"box must be rm.Box(low, high) or rm.Box.of(X); got {type(box).__name__}.")
+    if (box is not None and how != "everywhere") or (h is not None and how != "points"):
+        raise InputError("box= goes with how='everywhere', and h=, a step, with how='points'.")
+    if how == "everywhere":
+        where = "the box of all points" if box is None else box
+        sign = 1.0 if kind == "increasing" else -1.0
+        return Everywhere(network, box, sign, 0.0, feature=feature, text=f"f is {kind} in {feature!r}, everywhere in {where}")
+    step = None if h is None else number(h, "h", above=0)
+    return Shape(network, kind if how == "neurons" else f"{kind} at points", feature, step or 0.0)
+
+
+def at_points(shape: Shape, points: Any, names: tuple[str, ...] | None) -> Any:
+    """The constraint that f does not fall, or rise, by steps of h in its feature around the points (n, d), within the range that the feature
+    has there."""
+    k = shape.column(names, points.shape[1])
+    low, high = float(points[:, k].min()), float(points[:, k].max())
+    h = shape.bound or STEP * (high - low)
+    if low == high:
+        raise InputError(
+            f"f.{shape.kind}: the feature {shape.feature!r} is the same at all points; give how='everywhere' and a box."
+        )
+    down, up = points.copy(), points.copy()
+    down[:, k], up[:, k] = np.maximum(points[:, k] - h, low), np.minimum(points[:, k] + h, high)
+    sign = 1.0 if shape.kind.startswith("increasing") else -1.0
+    slope = (shape.network(up) - shape.network(down)) * (sign / (up[:, k] - down[:, k]))
+    return dataclasses.replace(
+        slope >= 0, text=f"f is {shape.kind.split()[0]} in {shape.feature!r}, by steps at {len(points)} points"
+    )
 
 
 def lipschitz(network: Any, bound: Any) -> Shape:
     """f.lipschitz."""
-    _refuse(network, "f.lipschitz")
+    refuse_other(network, "f.lipschitz")
     return Shape(network, "lipschitz", bound=number(bound, "The Lipschitz constant", above=0))
-
-
-def _refuse(network: Any, who: str) -> None:
-    if not network.shaped:
-        raise InputError(f"{who} is for rm.TwoLayer networks of rm.ReLU() or rm.LeakyReLU(...); this is {network}.")

@@ -23,8 +23,13 @@ def merged(neurons: Neurons, cosine: float) -> Neurons:
 
 def spread(directions: Matrix, cosine: float, count: int) -> Matrix:
     """The first `count` directions that are not within `cosine` of an earlier one."""
-    leaders, _ = _leaders(directions, np.ones(len(directions)), cosine)
-    return directions[leaders[:count]]
+    units = unit_rows(directions)
+    kept: list[int] = []
+    left = np.arange(len(directions))
+    while len(left) and len(kept) < count:  # a product with one direction at a time: there may be many thousands
+        kept.append(int(left[0]))
+        left = left[1:][units[left[1:]] @ units[left[0]] < cosine]
+    return directions[kept]
 
 
 def _leaders(vectors: Matrix, signs: Matrix, cosine: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

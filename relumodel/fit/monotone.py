@@ -41,5 +41,5 @@ def fit_monotone(model: Model, signs: dict[int, int], X: Matrix, y: Matrix, weig
     if model.perturbation is not None:
         raise InputError("monotonic_cst is for training without a perturbation.")
     f, loss = model.network, model.loss
-    shapes = [f.increasing(k) if sign > 0 else f.decreasing(k) for k, sign in signs.items()]
+    shapes = [f.increasing(k, how="neurons") if sign > 0 else f.decreasing(k, how="neurons") for k, sign in signs.items()]
     return fit_problem(Problem(loss(f(X), y, weight=weights) + model.penalty, shapes), patterns, *how)

@@ -42,7 +42,12 @@ def with_beta_max(found: Fit, model: Model, data: Data) -> Fit:
 def gap_wanted(model: Any, patterns: Any) -> float | None:
     """The gap that a fit is expected to reach: one of adaptive patterns, where a bound on every other network is known."""
     priced = isinstance(patterns, AdaptivePatterns) and isinstance(model.network, TwoLayer) and model.perturbation is None
-    return patterns.gap if priced and not getattr(model, "shapes", ()) else None
+    return patterns.gap if priced and not _restricted(model) else None
+
+
+def _restricted(model: Any) -> bool:
+    """Whether it is of fewer networks than the bound is for."""
+    return bool(getattr(model, "shapes", ()) or getattr(model, "everywhere", ()))
 
 
 def warn_of(found: Fit, model: Any, patterns: Any, stacklevel: int) -> None:
@@ -52,6 +57,14 @@ def warn_of(found: Fit, model: Any, patterns: Any, stacklevel: int) -> None:
         warnings.warn(
             f"The fit ended with the status {found.status!r}: its gap is {found.gap:.2g}, {wanted:g} was wanted, so the objective "
             f"{found.objective:.6g} may be that far above the best. Allow more time or rounds, or ask for a larger gap.",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+    left = [c for c in found.certificates if not c.proved]
+    if left:
+        warnings.warn(
+            f"{len(left)} of {len(found.certificates)} bounds everywhere in boxes are not proved: {left[0]}. result.certificates has all; "
+            "allow more time, or ask for less.",
             ConvergenceWarning,
             stacklevel=stacklevel + 1,
         )

@@ -33,7 +33,7 @@ from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.pattern_set import PatternStrategy
 from ..resources.deadline import current, limited, wrapping_up
 from ..resources.threads import threads_for
-from ..robustness.neurons import neurons_of
+from ..robustness.neurons import Neurons, neurons_of
 from ..solve.solution import Solution
 from ..solve.solve import solve
 from .dual import Dual
@@ -92,8 +92,8 @@ class ReadLoss(Function):
         return self.A.T @ q
 
 
-def fit_problem(problem: Problem, patterns: Any, *how: Any) -> Fit:
-    """See `relumodel.api.Problem.fit`; `how` are its arguments after `patterns`."""
+def fit_problem(problem: Problem, patterns: Any, *how: Any, start: Neurons | None = None) -> Fit:
+    """See `relumodel.api.Problem.fit`; `how` are its arguments after `patterns`. start : neurons to begin with, of adaptive patterns."""
     if not isinstance(patterns, PatternStrategy):
         raise InputError(f"patterns must say where patterns come from, e.g. rm.AdaptivePatterns(gap=1e-3); got {patterns!r}.")
     network = problem.network
@@ -109,7 +109,7 @@ def fit_problem(problem: Problem, patterns: Any, *how: Any) -> Fit:
     read = Read.of(problem)
     with limited(asked.limit), threads_for(read.points.size):
         if isinstance(patterns, AdaptivePatterns) and adaptive:
-            return _adapted(problem, read, patterns, asked)
+            return _adapted(problem, read, patterns, asked, start)
         return _given(problem, read, None if network.activation.unit_neurons else patterns, asked)
 
 
@@ -165,9 +165,9 @@ def _status(solution: Solution, gap: float, bound: float) -> str:
     return solution.status if solution.status in ("time limit", "interrupted", "failed") else "gap not reached"
 
 
-def _adapted(problem: Problem, read: Read, strategy: AdaptivePatterns, asked: FitSettings) -> Fit:
+def _adapted(problem: Problem, read: Read, strategy: AdaptivePatterns, asked: FitSettings, start: Neurons | None = None) -> Fit:
     """The loop at growing weights, each from the network before, then the problem itself on the patterns found."""
-    weight, neurons, best = _first_weight(problem, read), None, None
+    weight, neurons, best = _first_weight(problem, read), start, None
     raises = RAISES if problem.constraints else 1
     if problem.constraints and _contradictory(problem):  # one look, for a network that is as near as that
         strategy, raises = dataclasses.replace(strategy, rounds=1), 1

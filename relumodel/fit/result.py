@@ -11,6 +11,7 @@ from ..program.program import Program
 from ..solve.solution import Solution
 from ..trained.network import Network
 from ..trained.three_layer import ThreeLayerNetwork
+from .certificate import Certificate
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Fit:
     program, solution : of the last improvement.  history : one `Round` each.  time : seconds.
     dual : (n,) the multiplier of the predictions that `bound` rests on, where it rests on pricing.
     beta_max : where the network is zero because of the penalty: the strength from which on it is, estimated by a search over directions.
-    violation : by how much the network leaves the constraints of a problem.
+    violation : by how much the network leaves the constraints of a problem, the worst points found in boxes included.
+    certificates : what is proved of bounds everywhere in boxes, one each, in the order of the problem.
     start : the objective of the network that `rm.polish` was given, its weights at their cheapest scaling; None for `Model.fit`.
     """
 
@@ -77,6 +79,7 @@ class Fit:
     start: float | None = None
     beta_max: float | None = None
     violation: float = 0.0
+    certificates: tuple[Certificate, ...] = ()
 
     @property
     def rounds(self) -> int:
@@ -94,6 +97,7 @@ class Fit:
             ("objective", f"{self.objective:.8g}"),
             *bounded,
             *([("violation", f"{self.violation:.2e}")] if self._constrained else []),
+            *(("everywhere", str(c)) for c in self.certificates),
             *([] if np.isnan(self.price) else [("price", f"{self.price:.6g} times the penalty strength, the largest seen")]),
             ("network", f"{self.network.n_neurons} neurons{self._zero()}"),
             self.solution.program.inverse.describe()[1],
@@ -104,7 +108,7 @@ class Fit:
 
     @property
     def _constrained(self) -> bool:
-        return bool(getattr(self.program.model, "constraints", ()))
+        return bool(getattr(self.program.model, "constraints", ()) or self.certificates)
 
     def _zero(self) -> str:
         return (

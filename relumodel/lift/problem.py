@@ -171,6 +171,11 @@ class ProblemInverse:
 
 def lower_problem(problem: Problem, patterns: Any, weight: float | None = None) -> Program:
     """The convex program of a problem, on patterns found on the union of its points. weight : see `Read.of`."""
+    if problem.everywhere:
+        raise InputError(
+            f"'{problem.everywhere[0]}' is no single convex program, so it does not compile: problem.fit(...) keeps and proves it. To compile, "
+            "constrain points, f(Z) >= c, or take f.increasing(feature, how='points') or how='neurons'."
+        )
     return on_union(problem, Read.of(problem, weight), patterns)
 
 

@@ -103,8 +103,13 @@ def random_features_program(model: Model, data: Data, found: PatternSet) -> Prog
     """The program on the witnesses of patterns that were found before."""
     X = with_bias(data.X, model.network.bias)
     features: NDArray[np.float64] = np.ascontiguousarray((found.known / model.penalty.norms(found.known)[:, None]).T)
+    S = X @ features
     terms = (
-        Term("loss", SampleLoss.bind(model.loss, data.y, data.weights), Dense(np.maximum(X @ features, 0.0))),
+        Term(
+            "loss",
+            SampleLoss.bind(model.loss, data.y, data.weights),
+            Dense(np.where(S >= 0, S, model.network.activation.inactive * S)),
+        ),
         Term("penalty", L1Norm(model.penalty.beta, 1), Identity(found.count)),
     )
     guarantee = Guarantee(

@@ -20,11 +20,11 @@ X = pd.DataFrame(RNG.uniform(-1, 1, (20, 2)), columns=["age", "income"])
 Y = X.age.to_numpy() ** 3 + 0.3 * np.sin(4 * X.income.to_numpy()) + 0.1 * RNG.normal(size=20)
 F = rm.TwoLayer(rm.LeakyReLU(0.1), bias=True)
 CONSTRAINTS = {
-    "increasing": ([F.increasing("age")], lambda V, U: [V[:, 0] >= 0, U[:, 0] <= 0]),
-    "decreasing, by number": ([F.decreasing(1)], lambda V, U: [V[:, 1] <= 0, U[:, 1] >= 0]),
+    "increasing": ([F.increasing("age", how="neurons")], lambda V, U: [V[:, 0] >= 0, U[:, 0] <= 0]),
+    "decreasing, by number": ([F.decreasing(1, how="neurons")], lambda V, U: [V[:, 1] <= 0, U[:, 1] >= 0]),
     "Lipschitz": ([F.lipschitz(0.7)], lambda V, U: [norms(V[:, :2]) + norms(U[:, :2]) <= 0.7]),
     "both, with a value": (
-        [F.increasing("age"), F.lipschitz(1.2), F(X.iloc[:3]) <= 0.1],
+        [F.increasing("age", how="neurons"), F.lipschitz(1.2), F(X.iloc[:3]) <= 0.1],
         lambda V, U: [V[:, 0] >= 0, U[:, 0] <= 0, norms(V[:, :2]) + norms(U[:, :2]) <= 1.2],
     ),
 }
@@ -71,15 +71,17 @@ def test_what_has_no_such_shape_is_refused() -> None:
     with pytest.raises(rm.InputError, match=r"is for rm\.TwoLayer"):
         rm.ParallelThreeLayer(2).lipschitz(1.0)
     with pytest.raises(rm.InputError, match="how must be"):
-        F.increasing("age", how="points")
+        F.increasing("age", how="sometimes")
     with pytest.raises(rm.InputTypeError, match="name or number"):
         F.increasing(0.5)
     decay = rm.WeightDecay(0.01)
     for feature, words in (("size", "the columns are age, income"), (7, "at most 1")):
         with pytest.raises(rm.InputError, match=words):
-            rm.Problem(rm.Squared()(F(X), Y) + decay, [F.increasing(feature)]).compile(rm.SamplePatterns(5, seed=0))
+            rm.Problem(rm.Squared()(F(X), Y) + decay, [F.increasing(feature, how="neurons")]).compile(rm.SamplePatterns(5, seed=0))
     with pytest.raises(rm.InputError, match="named columns"):
-        rm.Problem(rm.Squared()(F(X.to_numpy()), Y) + decay, [F.increasing("age")]).compile(rm.SamplePatterns(5, seed=0))
+        rm.Problem(rm.Squared()(F(X.to_numpy()), Y) + decay, [F.increasing("age", how="neurons")]).compile(
+            rm.SamplePatterns(5, seed=0)
+        )
     with pytest.raises(rm.InputError, match="two networks"):
         rm.Problem(rm.Squared()(F(X), Y) + decay, [rm.TwoLayer(rm.ReLU()).lipschitz(1)])
 
@@ -109,7 +111,7 @@ def test_faces_of_functions_belong_together(name: str) -> None:
 
 
 def test_a_fit_keeps_the_shape_and_is_not_worse_than_samples() -> None:
-    problem = rm.Problem(rm.Squared()(F(X), Y) + rm.WeightDecay(0.01), [F.increasing("age"), F(X.iloc[:2]) <= 0.2])
+    problem = rm.Problem(rm.Squared()(F(X), Y) + rm.WeightDecay(0.01), [F.increasing("age", how="neurons"), F(X.iloc[:2]) <= 0.2])
     found = problem.fit(rm.AdaptivePatterns(gap=1e-2, seed=0, width=12, starts=60, rounds=5))
     A = RNG.uniform(-3, 3, (1000, 2))
     assert (found.network(A + np.array([0.7, 0.0])) - found.network(A)).min() >= -1e-9
