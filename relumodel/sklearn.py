@@ -7,7 +7,6 @@ whether a sample is repeated or weighted.
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from functools import partial
 from numbers import Integral
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 
 from . import errors
 from .api import Model
-from .certify.bound import relative_gap
 from .data import merged_samples
 from .declare.networks import Activation, ReLU, TwoLayer
 from .declare.perturbations import Perturbation
@@ -78,6 +76,7 @@ class _ConvexReLU(BaseEstimator):
         verbose: bool = False,
         random_state: Any = 0,
         monotonic_cst: Any = None,
+        monotonic_how: str = "everywhere",
     ) -> None:
         self.loss = loss
         self.beta = beta
@@ -94,17 +93,18 @@ class _ConvexReLU(BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
         self.monotonic_cst = monotonic_cst
+        self.monotonic_how = monotonic_how
 
     def _train(self, X: Matrix, targets: list[Matrix], weights: Matrix) -> list[Fit]:
         """Fit once for every vector of targets, within the time limit together, and set the attributes."""
         refuse_names(map(str, getattr(self, "feature_names_in_", ())), "X")
         from .fit.fit import fit  # here, because importing estimators should not wait for it
-        from .fit.monotone import directions, fit_monotone
         from .fit.outcome import gap_wanted
+        from .fit.shaped import fit_shaped, summary
 
         model, patterns = self._model(), self._patterns()
-        signs = directions(self.monotonic_cst, self.n_features_in_, tuple(map(str, getattr(self, "feature_names_in_", ()))))
-        train = partial(fit_monotone, model, signs) if signs else partial(fit, model)
+        shapes = self._shapes()
+        train = partial(fit_shaped, model, shapes) if shapes.any else partial(fit, model)
         limit = None if self.time_limit is None else number(self.time_limit, "time_limit", above=0)
         how: tuple[Any, ...] = (self.backend, self.tol, None, self.verbose, None, {})
         results: list[Fit] = []
@@ -112,28 +112,23 @@ class _ConvexReLU(BaseEstimator):
             for k, y in enumerate(targets):
                 with limited(deadline.remaining() / (len(targets) - k)):
                     results.append(train(X, y, weights, patterns, *how))
-        self._keep(results)
-        # the bound of a monotone fit is one on networks of any shape
-        self._warn(results, None if signs else gap_wanted(model, patterns))
+        for name, value in summary(results, tuple(map(str, getattr(self, "feature_names_in_", ()))) or None).items():
+            setattr(self, name, value)
+        # the bound of a shaped fit is one on networks of any shape
+        self._warn(results, None if shapes.any else gap_wanted(model, patterns))
         return results
 
-    def _keep(self, results: list[Fit]) -> None:
-        names = tuple(map(str, self.feature_names_in_)) if hasattr(self, "feature_names_in_") else None
-        networks = [dataclasses.replace(result.network, feature_names=names) for result in results]
-        self.network_ = networks if len(networks) > 1 else networks[0]
-        self.n_neurons_ = sum(network.n_neurons for network in networks)
-        self.objective_ = sum(result.objective for result in results)
-        self.bound_ = sum(result.bound for result in results)
-        self.gap_ = relative_gap(self.objective_, self.bound_)
-        kinds = {result.bound_kind for result in results}
-        self.bound_kind_ = next(kind for kind in ("none", "estimated", "certified") if kind in kinds)  # the weakest
-        statuses = [result.status for result in results]
-        self.status_ = next((status for status in statuses if status != "optimal"), "optimal")
+    def _shapes(self) -> Any:
+        from .fit.shaped import Shapes
+
+        names = tuple(map(str, getattr(self, "feature_names_in_", ())))
+        return Shapes.of(self.monotonic_cst, self.monotonic_how, getattr(self, "bounds", None), self.n_features_in_, names)
 
     def _warn(self, results: list[Fit], wanted: float | None) -> None:
         """Of training that ended early, and of networks that are zero. wanted : the gap that was to be reached, or None."""
         ended = {"time limit", "interrupted", "failed", *(() if wanted is None else ("gap not reached",))}
         cut = {result.status for result in results} & ended
+        cut |= {"shapes not proved" for result in results for c in result.certificates if not c.proved}
         if cut:
             warnings.warn(
                 f"Training was cut short ({', '.join(sorted(cut))}): the objective {self.objective_:.6g} may be {self.gap_:.1%} "
@@ -223,15 +218,15 @@ class ConvexReLUClassifier(ClassifierMixin, _ConvexReLU):
     gap : the relative gap to every other network at which adaptive training stops.  tol : that of the convex programs.
     backend : solver of the convex programs.  time_limit : seconds for the whole fit.  verbose : a line a round on stderr.
     random_state : a seed, a `RandomState`, or None for NumPy's global one.
-    monotonic_cst : 1, 0 or -1 for each feature, or a dictionary by name, as in scikit-learn's boosted trees: the network rises, or falls, in
-        it everywhere, by its neurons (`f.increasing`). Two classes; for ReLU and leaky ReLU. gap_ is then to networks of any shape.
+    monotonic_cst : 1, 0 or -1 for each feature, or a dictionary by name, as in scikit-learn's boosted trees. Two classes; for ReLU and leaky
+        ReLU.  monotonic_how : "everywhere" in the box of the training data, "neurons" or "points", see `f.increasing`.
 
     After fit:
     network_ : the `rm.Network`, whose positive outputs mean classes_[1]; a list of networks, one a class, for more than two classes.
     objective_, bound_, gap_ : the training objective, a lower bound on that of every network, and (objective - bound) / objective;
         for more than two classes the sums of objectives and of bounds.
     bound_kind_ : "certified", "estimated" or "none", as for `Model.fit`.  status_ : "optimal", or why the gap was not reached.
-    n_neurons_ : in all networks.  classes_, n_features_in_, feature_names_in_ : as in scikit-learn.
+    certificates_ : what is proved of shapes everywhere.  n_neurons_ : in all networks.  classes_, n_features_in_, feature_names_in_ : as in scikit-learn.
     """
 
     _loss = Logistic()
@@ -288,7 +283,8 @@ class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
     """A two-layer network trained to a known gap, as a scikit-learn regressor.
 
     loss : a declared loss for regression, or "squared", "absolute", "huber", "epsilon_insensitive", "pinball", "expectile"; `rm.Squared()` if None.
-    quantile : the level of "pinball" and "expectile", in (0, 1). The other parameters and the attributes are those of
+    quantile : the level of "pinball" and "expectile", in (0, 1).  bounds : (low, high) that predictions keep everywhere in the box of the training
+    data, None for no bound on a side. The other parameters and the attributes are those of
     `ConvexReLUClassifier`, without classes_.
     """
 
@@ -312,7 +308,9 @@ class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
         verbose: bool = False,
         random_state: Any = 0,
         monotonic_cst: Any = None,
+        monotonic_how: str = "everywhere",
         quantile: float = 0.5,
+        bounds: Any = None,
     ) -> None:
         super().__init__(
             loss,
@@ -330,8 +328,10 @@ class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
             verbose,
             random_state,
             monotonic_cst,
+            monotonic_how,
         )
         self.quantile = quantile
+        self.bounds = bounds
 
     def _named(self) -> dict[str, Loss]:
         names = {"squared": Squared(), "absolute": Absolute(), "huber": Huber(1.0), "epsilon_insensitive": EpsilonInsensitive(0.1)}

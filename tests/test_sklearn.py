@@ -250,19 +250,27 @@ def test_losses_by_name_and_quantiles() -> None:
     assert ConvexReLUClassifier(loss="hinge", patterns=SMALL).fit(X, y > 0).score(X, y > 0) > 0.6
 
 
-def test_monotonic_constraints_hold_everywhere() -> None:
+def test_monotonic_constraints_and_bounds_hold_everywhere() -> None:
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.uniform(-1, 1, (16, 2)), columns=["income", "age"])
     y = X.income.to_numpy() ** 3 - np.sin(3 * X.age.to_numpy()) + 0.3 * rng.normal(size=16)
-    by_name = ConvexReLURegressor(beta=1e-3, patterns=SMALL, monotonic_cst={"income": 1}).fit(X, y)
-    far = pd.DataFrame(rng.uniform(-4, 4, (2000, 2)), columns=X.columns)
-    higher = far.assign(income=far.income + rng.uniform(0, 2, 2000))
-    assert (by_name.predict(higher) - by_name.predict(far)).min() >= -1e-9
-    by_number = ConvexReLURegressor(beta=1e-3, patterns=SMALL, monotonic_cst=[1, 0]).fit(X, y)
-    assert by_number.objective_ == by_name.objective_
-    classes = ConvexReLUClassifier(beta=1e-2, patterns=SMALL, monotonic_cst=[0, -1]).fit(X.to_numpy(), y > 0)
-    older = far.to_numpy() + np.array([0, 1.5])
-    assert (classes.decision_function(older) - classes.decision_function(far.to_numpy())).max() <= 1e-9
+    by_name = ConvexReLURegressor(beta=2e-2, patterns=SMALL, monotonic_cst={"income": 1}, bounds=(-0.5, None)).fit(X, y)
+    near = pd.DataFrame(rng.uniform(X.min(), X.max(), (2000, 2)), columns=X.columns)
+    higher = near.assign(income=rng.uniform(near.income, X.income.max()))
+    assert (by_name.predict(higher) - by_name.predict(near)).min() >= -1e-12
+    assert by_name.predict(near).min() >= -0.5
+    assert [c.proved for c in by_name.certificates_] == [True, True]
+    assert by_name.bound_ <= by_name.objective_
+    neurons = {"beta": 1e-2, "patterns": SMALL, "monotonic_how": "neurons"}
+    named = ConvexReLURegressor(monotonic_cst={"income": 1}, **neurons).fit(X, y)
+    assert ConvexReLURegressor(monotonic_cst=[1, 0], **neurons).fit(X, y).objective_ == named.objective_
+    far = rng.uniform(-4, 4, (2000, 2))
+    classes = ConvexReLUClassifier(**neurons, monotonic_cst=[0, -1]).fit(X.to_numpy(), y > 0)
+    assert (classes.decision_function(far + np.array([0, 1.5])) - classes.decision_function(far)).max() <= 1e-9
+    with pytest.raises(rm.InputError, match="low <= high"):
+        ConvexReLURegressor(bounds=(1, 0)).fit(X, y)
+    with pytest.raises(rm.InputTypeError, match="a pair"):
+        ConvexReLURegressor(bounds=1).fit(X, y)
     for wrong, words in (({"size": 1}, "names the feature 'size'"), ([1], "each of the 2 features"), ([2, 0], "1, 0 or -1")):
         with pytest.raises(rm.InputError, match=words):
             ConvexReLURegressor(monotonic_cst=wrong).fit(X, y)

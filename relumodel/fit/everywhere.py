@@ -29,16 +29,17 @@ from .result import Fit
 Matrix = NDArray[np.float64]
 
 #: Rounds of relaxation and proof, the share of the time left that a relaxation may take, and of a box that a segment spans at least.
-ROUNDS, RELAXED, SPAN = 5, 0.5, 0.02
+ROUNDS, RELAXED, SPAN = 4, 0.5, 0.02
 
 #: The share of what may be left to gain that makes another round worth its time.
-WORTH = 0.1
+WORTH = 0.15
 
 #: The share of the gap wanted that is asked of a relaxation.
 SHARE = 0.75
 
-#: Points of a round that join the relaxation, for every bound.
-JOIN = 30
+#: Points of a round that join the relaxation, for every bound, and how far apart they are, in units of the box: points next to each other
+#: make cones next to nothing.
+JOIN, APART = 8, 0.03
 
 
 def fit_everywhere(problem: Problem, patterns: Any, *how: Any) -> Fit:
@@ -50,6 +51,8 @@ def fit_everywhere(problem: Problem, patterns: Any, *how: Any) -> Fit:
     asked = asked_for(adaptive, *how)
     backend, tol, _, *rest = how
     wanted = [Wanted.of(given, problem, problem.network.bias) for given in problem.everywhere]
+    # differences over segments are no plain readings; what auto tries after the first conic solver takes long to be no better
+    again = "clarabel" if backend == "auto" else backend
     gap = 1e-6 if adaptive is None else adaptive.gap
     if adaptive is not None:  # what the proof costs comes on top
         patterns = dataclasses.replace(adaptive, gap=SHARE * gap)
@@ -61,7 +64,7 @@ def fit_everywhere(problem: Problem, patterns: Any, *how: Any) -> Fit:
             left = current().remaining()
             with limited(None if np.isinf(left) else RELAXED * left):
                 start = None if best is None else neurons_of(best.solution.network())
-                below = fit_problem(relaxed, patterns, backend, tol, None, *rest, start=start)
+                below = fit_problem(relaxed, patterns, backend if best is None else again, tol, None, *rest, start=start)
             lowest = below if lowest is None or below.bound > lowest.bound else lowest
             if below.status == "infeasible":
                 break
@@ -114,7 +117,7 @@ def _joined(relaxed: Problem, found: Found, wanted: list[Wanted]) -> Problem:
     for w, points in zip(wanted, found.active, strict=True):
         if not len(points):
             continue
-        points, d = points[-JOIN:], points.shape[1] - f.bias
+        points, d = _apart(points, w), points.shape[1] - f.bias
         if w.along is None:
             reading = f(points[:, :d])
             reading = reading[:, w.given.output] if f.outputs not in (None, 1) else reading
@@ -123,6 +126,16 @@ def _joined(relaxed: Problem, found: Found, wanted: list[Wanted]) -> Problem:
             reading = (f(up[:, :d]) - f(down[:, :d])) * (1 / length)
         fresh.append(reading >= w.given.level if w.given.sign > 0 else reading <= w.given.level)
     return relaxed._with(constraints=(*relaxed.constraints, *fresh))
+
+
+def _apart(points: Matrix, w: Wanted) -> Matrix:
+    """Some of the points, the last first, no two of which are near each other."""
+    width = np.where(w.region.half > 0, 2 * w.region.half, 1.0)
+    kept: list[Matrix] = []
+    for z in points[::-1]:
+        if len(kept) < JOIN and all((np.abs(z - other) / width).max() > APART for other in kept):
+            kept.append(z)
+    return np.array(kept)
 
 
 def _segments(points: Matrix, w: Wanted, blocks: Matrix) -> tuple[Matrix, Matrix, Matrix]:
