@@ -121,8 +121,7 @@ class _ConvexReLU(BaseEstimator):
     def _shapes(self) -> Any:
         from .fit.shaped import Shapes
 
-        names = tuple(map(str, getattr(self, "feature_names_in_", ())))
-        return Shapes.of(self.monotonic_cst, self.monotonic_how, getattr(self, "bounds", None), self.n_features_in_, names)
+        return Shapes.of(self, tuple(map(str, getattr(self, "feature_names_in_", ()))))
 
     def _warn(self, results: list[Fit], wanted: float | None) -> None:
         """Of training that ended early, and of networks that are zero. wanted : the gap that was to be reached, or None."""
@@ -284,7 +283,7 @@ class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
 
     loss : a declared loss for regression, or "squared", "absolute", "huber", "epsilon_insensitive", "pinball", "expectile"; `rm.Squared()` if None.
     quantile : the level of "pinball" and "expectile", in (0, 1).  bounds : (low, high) that predictions keep everywhere in the box of the training
-    data, None for no bound on a side. The other parameters and the attributes are those of
+    data, None for no bound on a side.  convexity : "convex", "concave" or None. The other parameters and the attributes are those of
     `ConvexReLUClassifier`, without classes_.
     """
 
@@ -311,6 +310,7 @@ class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
         monotonic_how: str = "everywhere",
         quantile: float = 0.5,
         bounds: Any = None,
+        convexity: str | None = None,
     ) -> None:
         super().__init__(
             loss,
@@ -331,7 +331,7 @@ class ConvexReLURegressor(RegressorMixin, _ConvexReLU):
             monotonic_how,
         )
         self.quantile = quantile
-        self.bounds = bounds
+        self.bounds, self.convexity = bounds, convexity
 
     def _named(self) -> dict[str, Loss]:
         names = {"squared": Squared(), "absolute": Absolute(), "huber": Huber(1.0), "epsilon_insensitive": EpsilonInsensitive(0.1)}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..arrangement.cone_projection import cone_multipliers
 from ..functions.base import GroupNorm, Nonnegative, Norm
 from ..maps.base import Kron, LinearMap, MaskedProduct
+from ..maps.leading import Leading
 from ..program.program import Program, Term
 from ..program.ranks import SingleProcess
 from ..resources.deadline import current
@@ -42,31 +43,36 @@ def _tightened(
     """The same for the cones of one term, K x >= 0."""
     fit = _euclidean if isinstance(penalty, GroupNorm) else _largest_entry
     C, P, d = K.blocks
+    # after the blocks with cones, every output may have others
+    each = (term.map.one if isinstance(term.map, Kron) else term.map).shape[1] // d
     n, ranks = K.X.shape[0], program.ranks
     if ranks.size > 1 and fit is not _euclidean:  # a linear program needs all rows
         return q, rest
     multipliers = q[term.name].reshape(-1, n).copy()
     left = rest.reshape(-1, d).copy()
     gauges = penalty.block_gauges(rest)
-    over = np.flatnonzero(gauges > penalty.beta)
+    over = np.flatnonzero((gauges > penalty.beta) & (np.arange(len(gauges)) % each < C * P))
     if len(over) * ranks.sum(n) * d > LARGE:
         return q, rest
     for b in over[np.argsort(-gauges[over], kind="stable")]:
         if ranks.any(current().expired()):
             break
-        G = K.signs[b // P % C] * K.mask[b % P][:, None] * K.X
-        loss_part = left[b] + ranks.sum(G.T @ multipliers[b])  # rest = loss part - G' q
-        alpha = fit(G, -loss_part, multipliers[b], ranks)
+        r, i = divmod(b, each)
+        own = r * C * P + i
+        G = K.signs[i // P] * K.mask[i % P][:, None] * K.X
+        loss_part = left[b] + ranks.sum(G.T @ multipliers[own])  # rest = loss part - G' q
+        alpha = fit(G, -loss_part, multipliers[own], ranks)
         if alpha is None:
             continue
         candidate = loss_part + ranks.sum(G.T @ alpha)
         if penalty.block_gauges(candidate)[0] < penalty.block_gauges(left[b])[0]:
-            multipliers[b], left[b] = -alpha, candidate
+            multipliers[own], left[b] = -alpha, candidate
     return {**q, term.name: multipliers.reshape(-1)}, left.reshape(-1)
 
 
 def _of_one_output(K: LinearMap) -> LinearMap:
-    return K.one if isinstance(K, Kron) else K
+    K = K.one if isinstance(K, Kron) else K
+    return K.one if isinstance(K, Leading) else K
 
 
 def _euclidean(G: Vector, target: Vector, multipliers: Vector, ranks: SingleProcess) -> Vector | None:

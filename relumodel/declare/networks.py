@@ -165,6 +165,19 @@ class DeclaredNetwork(Declared, abstract=True):
 
         return monotone(self, "decreasing", feature, how, box, h)
 
+    def convex(self) -> Any:
+        """The constraint that f is convex: exact among networks, half the blocks and a linear one. For ReLU and leaky ReLU networks of two
+        layers; every output of several."""
+        from .shapes import curved
+
+        return curved(self, "convex")
+
+    def concave(self) -> Any:
+        """The constraint that f is concave; see `convex`."""
+        from .shapes import curved
+
+        return curved(self, "concave")
+
     def lipschitz(self, bound: float) -> Any:
         """The constraint |f(x) - f(z)| <= bound |x - z|_2 everywhere, by sum_j |a_j| |u_j|_2 <= bound over weights without the bias: sufficient."""
         from .shapes import lipschitz

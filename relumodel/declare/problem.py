@@ -17,7 +17,7 @@ from .box import Box
 from .constraints import Constraint, NormOf
 from .everywhere import Everywhere
 from .networks import DeclaredNetwork
-from .shapes import Shape, at_points
+from .shapes import CURVED, Shape, at_points
 from .terms import Objective, Term
 
 Matrix = NDArray[np.float64]
@@ -68,6 +68,8 @@ class Problem:
         network.refuse(total.penalties[0], None)
         _refuse_names([block.names for reading in readings for block in reading.blocks])
         _refuse_widths({block.points.shape[1] for reading in readings for block in reading.blocks})
+        if {"convex", "concave"} <= {shape.kind for shape in shapes}:
+            raise InputError("A network that is convex and concave is affine; fit a linear model, or ask for one of the two.")
         at = [shape for shape in shapes if shape.kind.endswith("at points")]
         shapes = tuple(shape for shape in shapes if shape not in at)
         if at:
@@ -136,6 +138,11 @@ class Problem:
         parts: tuple[Any, ...] = (*self.terms, *self.constraints)
         names = (block.names for part in parts for block in part.reading.blocks)
         return next((found for found in names if found is not None), None)
+
+    @property
+    def curvature(self) -> int:
+        """1 for a convex network, -1 for a concave one, 0 for any."""
+        return next((CURVED[shape.kind] for shape in self.shapes if shape.kind in CURVED), 0)
 
     @property
     def box(self) -> Box:

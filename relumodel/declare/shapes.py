@@ -22,10 +22,14 @@ from .features import column_of
 HOW, STEP = ("everywhere", "points", "neurons"), 0.05
 
 
+#: The shapes of one curvature, with it.
+CURVED = {"convex": 1, "concave": -1}
+
+
 @dataclass(frozen=True, eq=False)
 class Shape:
     """kind : "increasing", "decreasing" (in `feature`, a column's name or number), the same with "at points" (steps of `bound`, 0 for a
-    share of the range), or "lipschitz" (constant `bound`)."""
+    share of the range), "lipschitz" (constant `bound`), "convex" or "concave"."""
 
     network: Any
     kind: str
@@ -38,6 +42,8 @@ class Shape:
         """How it prints."""
         if self.kind == "lipschitz":
             return f"f has the Lipschitz constant {self.bound:g} (2-norm), by its neurons"
+        if self.kind in CURVED:
+            return f"f is {self.kind}"
         return f"f is {self.kind} in {self.feature!r}, by its neurons"
 
     def column(self, names: tuple[str, ...] | None, d: int) -> int:
@@ -96,3 +102,9 @@ def lipschitz(network: Any, bound: Any) -> Shape:
     """f.lipschitz."""
     refuse_other(network, "f.lipschitz")
     return Shape(network, "lipschitz", bound=number(bound, "The Lipschitz constant", above=0))
+
+
+def curved(network: Any, kind: str) -> Shape:
+    """f.convex and f.concave."""
+    refuse_other(network, f"f.{kind}")
+    return Shape(network, kind)

@@ -19,7 +19,7 @@ from ..declare.everywhere import Everywhere
 from ..declare.networks import Activation, RandomFeatures
 from ..declare.perturbations import Ball
 from ..declare.problem import Problem
-from ..declare.shapes import Shape
+from ..declare.shapes import CURVED, Shape
 from ..functions.base import Nonnegative
 from ..functions.budget import BlockBudget
 from ..functions.several import moved
@@ -213,9 +213,20 @@ def _shape(program: Program, problem: Problem, shape: Shape, blocks: Matrix, nam
     if shape.kind == "lipschitz":
         sizes = np.tile(np.linalg.norm(units[:, :d], axis=1), times)
         return Term(name, BlockBudget(shape.bound, 1), _on(scipy.sparse.diags_array(sizes), program))
+    if shape.kind in CURVED:  # the kink on every hyperplane, from either side
+        kinks = scipy.sparse.block_diag([CURVED[shape.kind] * _hyperplanes(units)] * times)
+        return Term(name, Nonnegative(), _on(kinks, program))
     sign = 1.0 if shape.kind == "increasing" else -1.0
     rises = sign * np.tile(units[:, shape.column(problem.feature_names, d)], times)
     return Term(name, Nonnegative(), _on(scipy.sparse.diags_array(rises), program))
+
+
+def _hyperplanes(units: Matrix) -> scipy.sparse.csr_array:
+    """(h, m) which directions have each hyperplane."""
+    first = units[np.arange(len(units)), np.argmax(np.abs(units) > 1e-9, axis=1)]
+    _, which = np.unique(np.round(units * np.sign(first)[:, None], 9), axis=0, return_inverse=True)
+    which = np.asarray(which).reshape(-1)
+    return scipy.sparse.csr_array((np.ones(len(units)), (which, np.arange(len(units)))), shape=(which.max() + 1, len(units)))
 
 
 def _cut(base: Program, wanted: list[Wanted], rows: list[Matrix], margins: list[float], P: int) -> Program:

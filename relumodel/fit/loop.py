@@ -120,7 +120,8 @@ class Loop:
         cells = cells.take(slice(max(self.strategy.max_patterns, len(neurons.signs))))
         program = self.compile(cells)
         with limited(PROGRAM * current().remaining()):
-            solution = solve(program, warm_start=point_of(program, neurons, index), **self.options)
+            start = None if self.restricted else point_of(program, neurons, index)
+            solution = solve(program, warm_start=start, **self.options)
         if best is None or solution.objective <= best.objective:
             self.solution = solution
         return cells.count

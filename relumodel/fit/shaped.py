@@ -43,15 +43,18 @@ def directions(given: Any, d: int, names: tuple[str, ...]) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Shapes:
-    """signs : the features with a monotonic constraint, number -> 1 or -1.  how : as in `f.increasing`.  bounds : (low, high), None for none."""
+    """signs : the features with a monotonic constraint, number -> 1 or -1.  how : as in `f.increasing`.  bounds : (low, high), None for none.
+    convexity : "convex", "concave" or None."""
 
     signs: dict[int, int]
     how: str
     bounds: tuple[float | None, float | None]
+    convexity: str | None
 
     @classmethod
-    def of(cls, given: Any, how: Any, bounds: Any, d: int, names: tuple[str, ...]) -> Self:
-        """From an estimator's parameters."""
+    def of(cls, estimator: Any, names: tuple[str, ...]) -> Self:
+        """From a fitted estimator's parameters. names : of the columns, if any."""
+        bounds, convexity = getattr(estimator, "bounds", None), getattr(estimator, "convexity", None)
         ends = (None, None) if bounds is None else bounds
         if not isinstance(ends, tuple | list) or len(ends) != 2:
             raise InputTypeError(f"bounds is a pair (low, high) of numbers, None for no bound; got {bounds!r}.")
@@ -60,24 +63,28 @@ class Shapes:
         )
         if low is not None and high is not None and low > high:
             raise InputError(f"bounds is a pair (low, high) with low <= high; got {bounds!r}.")
-        return cls(directions(given, d, names), how, (low, high))
+        if convexity not in (None, "convex", "concave"):
+            raise InputError(f"convexity is 'convex', 'concave' or None; got {convexity!r}.")
+        signs = directions(estimator.monotonic_cst, estimator.n_features_in_, names)
+        return cls(signs, estimator.monotonic_how, (low, high), convexity)
 
     @property
     def any(self) -> bool:
         """Whether there is one."""
-        return bool(self.signs) or self.bounds != (None, None)
+        return bool(self.signs) or self.bounds != (None, None) or self.convexity is not None
 
 
 def fit_shaped(model: Model, shapes: Shapes, X: Matrix, y: Matrix, weights: Matrix, patterns: Any, *how: Any) -> Fit:
     """`Model.fit` with these shapes; `how` are its arguments after `patterns`."""
     if model.perturbation is not None:
-        raise InputError("monotonic_cst and bounds are for training without a perturbation.")
+        raise InputError("monotonic_cst, bounds and convexity are for training without a perturbation.")
     f: Any = model.network
     constraints = [(f.increasing if sign > 0 else f.decreasing)(k, how=shapes.how) for k, sign in shapes.signs.items()]
     low, high = shapes.bounds
     box = Box.of(X)
     constraints += [] if low is None else [f(box) >= low]
     constraints += [] if high is None else [f(box) <= high]
+    constraints += [] if shapes.convexity is None else [f.convex() if shapes.convexity == "convex" else f.concave()]
     return fit_everywhere(Problem(model.loss(f(X), y, weight=weights) + model.penalty, constraints), patterns, *how)
 
 

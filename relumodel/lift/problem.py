@@ -30,6 +30,7 @@ from ..maps.base import LinearMap
 from ..maps.readings import Composed
 from ..program.program import Guarantee, Inverse, Program, Term
 from .constraint_repair import onto_constraints
+from .curved import CurvedTwoLayer
 from .lower import lower
 from .shapes import shape_terms
 from .two_layer import TwoLayerInverse
@@ -183,8 +184,10 @@ def on_union(problem: Problem, read: Read, patterns: Any) -> Program:
     """The same where the union is known already."""
     # what the lifting is made of is that of any loss on targets there; it is taken out below
     targets = np.zeros((len(read.points), read.outputs) if read.outputs > 1 else len(read.points))
-    stand_in = Model(problem.network, Squared(), problem.penalty)
-    lifted = lower(problem.network, stand_in, Data(read.points, targets, read.names), patterns)
+    network: Any = problem.network
+    network = network if not problem.curvature else CurvedTwoLayer.of(network, problem.curvature)
+    stand_in = Model(network, Squared(), problem.penalty)
+    lifted = lower(network, stand_in, Data(read.points, targets, read.names), patterns)
     values = lifted.term("loss").map
     K: LinearMap = values if read.plain else Composed(read.A, values)
     terms = tuple(Term("loss", read.function, K) if t.name == "loss" else t for t in lifted.terms)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from ..declare.shapes import Shape
+from ..declare.shapes import CURVED, Shape
 from ..functions.base import Nonnegative
 from ..functions.budget import BlockBudget
 from ..maps.base import Identity
@@ -17,8 +17,10 @@ from ..program.program import Program, Term
 
 
 def shape_terms(program: Program, shapes: tuple[Shape, ...], names: tuple[str, ...] | None, d: int) -> tuple[Term, ...]:
-    """One term a shape. d : the features without the bias."""
-    return tuple(_term(program, shape, f"shape {i}", names, d) for i, shape in enumerate(shapes, start=1))
+    """One term a shape; curvature is in the lifting. d : the features without the bias."""
+    return tuple(
+        _term(program, shape, f"shape {i}", names, d) for i, shape in enumerate(shapes, start=1) if shape.kind not in CURVED
+    )
 
 
 def _term(program: Program, shape: Shape, name: str, names: tuple[str, ...] | None, d: int) -> Term:
