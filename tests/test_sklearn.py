@@ -267,7 +267,7 @@ def test_monotonic_constraints_and_bounds_hold_everywhere() -> None:
     far = rng.uniform(-4, 4, (2000, 2))
     classes = ConvexReLUClassifier(**neurons, monotonic_cst=[0, -1]).fit(X.to_numpy(), y > 0)
     assert (classes.decision_function(far + np.array([0, 1.5])) - classes.decision_function(far)).max() <= 1e-9
-    bowl = ConvexReLURegressor(beta=1e-2, patterns=SMALL, convexity="convex").fit(X.to_numpy(), y)
+    bowl = ConvexReLURegressor(beta=1e-2, patterns=rm.SamplePatterns(15, seed=0), convexity="convex").fit(X.to_numpy(), y)
     assert (0.5 * (bowl.predict(far) + bowl.predict(far[::-1])) - bowl.predict(0.5 * (far + far[::-1]))).min() >= -1e-9
     with pytest.raises(rm.InputError, match="'convex', 'concave'"):
         ConvexReLURegressor(convexity="up").fit(X, y)

@@ -125,16 +125,11 @@ def read_box(network: Any, box: Box, outputs: int) -> BoxReading:
 def slopes_in_box(network: Any, box: Box, outputs: int) -> BoxReading:
     """f.gradient(box): the slopes everywhere in it."""
     refuse_other(network, "f.gradient(box)")
-    if not isinstance(box, Box):
-        raise InputTypeError(
-            f"f.gradient is of a box, rm.Box(low, high); got {type(box).__name__}. At points, f.slope(Z, h) are central differences."
-        )
     if outputs != 1:
         raise InputError(f"f.gradient(box) is for networks with one output; this one has {outputs}.")
-    d = box.low.size if box.low.ndim else None
-    if d is None:
+    if not box.low.ndim:
         raise InputError("f.gradient(box) needs a box with one low and high a feature, or rm.Box.of(X), to know the features.")
-    return BoxReading(network, box, tuple((0, k) for k in range(d)), False, "gradient f(x)")
+    return BoxReading(network, box, tuple((0, k) for k in range(box.low.size)), False, "gradient f(x)")
 
 
 def refuse_other(network: Any, who: str) -> None:

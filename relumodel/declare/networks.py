@@ -140,12 +140,16 @@ class DeclaredNetwork(Declared, abstract=True):
 
         return slopes(self, Z, h, self.outputs or 1)
 
-    def gradient(self, box: Any) -> Any:
-        """The slopes of f everywhere in an `rm.Box`, (d,), inside of the cells of its neurons: may be bounded by numbers, `f.gradient(box)[k] >= 0`;
-        kept and proved by `Problem.fit`."""
-        from .everywhere import slopes_in_box
+    def gradient(self, where: Any, radius: float | None = None) -> Any:
+        """The gradient of f, (n, d) at the rows of an array, or everywhere in an `rm.Box`, (d,).
 
-        return slopes_in_box(self, box, self.outputs or 1)
+        radius : > 0, at points: networks are then without kinks in |x - z|_1 < radius around every point z, or a program would move its
+            kinks onto the points. A reading like any other.
+        In a box, inside of the cells of the neurons: may be bounded by numbers, `f.gradient(box)[k] >= 0`; kept and proved by `Problem.fit`.
+        """
+        from .readings import gradient_of
+
+        return gradient_of(self, where, radius, self.outputs or 1)
 
     def increasing(self, feature: Any, how: str = "everywhere", box: Any = None, h: float | None = None) -> Any:
         """The constraint that f rises in a feature (a column's name or number). For ReLU and leaky ReLU networks of two layers.

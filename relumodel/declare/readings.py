@@ -6,6 +6,7 @@ of points are ordered output by output. Comparing readings makes constraints, ap
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from ..functions.base import SampleLoss
 from ..functions.class_sample_loss import ClassSampleLoss
 from .box import Box
 from .constraints import Constraint, NormOf
-from .everywhere import BoxReading, read_box
+from .everywhere import BoxReading, read_box, refuse_other, slopes_in_box
 from .terms import Term
 
 Matrix = NDArray[np.float64]
@@ -29,11 +30,13 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Points (n, d), with the names of their columns if any, and the matrix (m, n c) on the network's values there."""
+    """Points (n, d), with the names of their columns if any, and the matrix (m, n c) on the network's values there. groups : (g, k) rows of
+    points between which the network is to have no kink, or None."""
 
     points: Matrix
     names: tuple[str, ...] | None
     matrix: scipy.sparse.csr_array
+    groups: NDArray[np.intp] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,7 @@ class Reading:
     def _mapped(self, M: Any, shape: tuple[int, ...], text: str) -> Reading:
         """M @ this, M (m, size)."""
         M = scipy.sparse.csr_array(M)
-        blocks = tuple(Block(b.points, b.names, (M @ b.matrix).tocsr()) for b in self.blocks)
+        blocks = tuple(dataclasses.replace(b, matrix=(M @ b.matrix).tocsr()) for b in self.blocks)
         return Reading(self.network, blocks, M @ self.offset, shape, text)
 
     def __getitem__(self, key: Any) -> Reading:
@@ -243,6 +246,32 @@ def slopes(network: Any, Z: Any, h: Any, outputs: int) -> Reading:
     scale = scipy.sparse.diags_array(1 / (2 * np.repeat(step, n)))
     matrix = scipy.sparse.hstack([scale, -scale], format="csr")
     return Reading(network, (Block(both, names, matrix),), np.zeros(n * d), (n, d), f"slope({_points(points)})")
+
+
+def gradient_of(network: Any, where: Any, radius: Any, outputs: int) -> Any:
+    """f.gradient."""
+    if isinstance(where, Box):
+        if radius is not None:
+            raise InputError("radius= is for gradients at points; those in a box are everywhere.")
+        return slopes_in_box(network, where, outputs)
+    refuse_other(network, "f.gradient")
+    if radius is None:
+        raise InputError(
+            "f.gradient(Z) needs a radius > 0 around the points in which the network has no kink, for a program would move its kinks onto "
+            "the points. Central differences, f.slope(Z, h), need none."
+        )
+    return _gradients(network, where, radius, outputs)
+
+
+def _gradients(network: Any, Z: Any, radius: Any, outputs: int) -> Reading:
+    """The gradient of f at the rows of Z, (n, d), for networks without kinks within |x - z|_1 < radius of any of them: central differences,
+    which are the gradient there."""
+    r = number(radius, "radius", above=0)
+    reading = slopes(network, Z, r, outputs)
+    n, d = reading.shape
+    around = np.arange(n)[:, None] * d + np.arange(d)
+    block = dataclasses.replace(reading.blocks[0], groups=np.hstack([around, n * d + around]))
+    return dataclasses.replace(reading, blocks=(block,), text=reading.text.replace("slope", "gradient"))
 
 
 def norm(reading: Any, p: Any = 2) -> NormOf:

@@ -15,6 +15,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from ..data import with_bias
 from ..declare.everywhere import Everywhere
 from ..declare.networks import Activation, RandomFeatures
 from ..declare.perturbations import Ball
@@ -39,6 +40,9 @@ Matrix = NDArray[np.float64]
 
 #: Turns of the two programs; points sampled in a box; cuts that a turn adds for a constraint.
 TURNS, SAMPLED, CUTS = 80, 4000, 25
+
+#: By which share a point may be on the other side of a neuron and count as on its boundary.
+ROUNDING = 1e-12
 
 #: What is asked beyond a bound, in units of the tolerance of its proof.
 MARGIN = 1.5
@@ -114,7 +118,8 @@ def on_directions(
 
     cuts : for each bound the points known so far, (n, d) each; those found are added to the list.
     """
-    base = _program(problem, read, blocks)
+    blocks = _without_kinks_near(blocks, read, problem.network.bias)
+    base = _program(problem, dataclasses.replace(read, groups=()), blocks)
     P = len(blocks)
     units = blocks / problem.penalty.norms(blocks)[:, None]
     slope = problem.network.activation.inactive
@@ -143,6 +148,16 @@ def on_directions(
         if before == (sum(map(len, cuts)), tuple(margins)):
             return best
     return best
+
+
+def _without_kinks_near(blocks: Matrix, read: Read, bias: bool) -> Matrix:
+    """The directions that divide no group of points between which there are to be no kinks."""
+    T = with_bias(read.points, bias) @ blocks.T
+    kept = np.ones(len(blocks), dtype=bool)
+    for rows in read.groups:
+        size = ROUNDING * np.abs(T[rows]).max(axis=0)
+        kept &= (T[rows] >= -size).all(axis=0) | (T[rows] <= size).all(axis=0)
+    return blocks[kept]
 
 
 def _proved(solution: Solution, wanted: list[Wanted], cuts: list[Matrix], rows: list[Matrix], margins: list[float]) -> Found:

@@ -182,7 +182,7 @@ def _adapted(problem: Problem, read: Read, strategy: AdaptivePatterns, asked: Fi
             asked.started,
             asked.watch,
         )
-        loop.restricted, loop.history = bool(problem.shapes), rounds
+        loop.restricted, loop.history = bool(problem.shapes or read.groups), rounds
         status = loop.run(neurons)
         assert loop.solution is not None
         assert loop.dual is not None

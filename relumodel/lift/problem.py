@@ -28,6 +28,8 @@ from ..functions.norms import DUALS, norm
 from ..functions.several import Several, moved
 from ..maps.base import LinearMap
 from ..maps.readings import Composed
+from ..patterns.pattern_set import PatternStrategy
+from ..patterns.undivided import Undivided
 from ..program.program import Guarantee, Inverse, Program, Term
 from .constraint_repair import onto_constraints
 from .curved import CurvedTwoLayer
@@ -41,7 +43,8 @@ Matrix = NDArray[np.float64]
 @dataclass(frozen=True, eq=False)
 class Read:
     """What a problem reads: the union of its points (n, d) without the bias column, in the order of first appearance, equal rows one point;
-    the sparse matrix A (m, n c) on the values there; J on A z, and where each constraint's key stands in it. soft: whether constraints are weighed."""
+    the sparse matrix A (m, n c) on the values there; J on A z, and where each constraint's key stands in it. soft: whether constraints are weighed.
+    groups : the points between which there are no kinks."""
 
     points: Matrix
     names: tuple[str, ...] | None
@@ -50,6 +53,7 @@ class Read:
     places: tuple[tuple[object, slice], ...]
     outputs: int
     soft: bool = False
+    groups: tuple[NDArray[np.intp], ...] = ()
 
     @classmethod
     def of(cls, problem: Problem, weight: float | None = None) -> Read:
@@ -59,13 +63,17 @@ class Read:
         points, index = _union([block.points for reading in readings for block in reading.blocks])
         n, c = len(points), problem.outputs
         at = iter(index)
+        blocks = [block for reading in readings for block in reading.blocks]
+        groups = tuple(
+            rows[group] for block, rows in zip(blocks, index, strict=True) if block.groups is not None for group in block.groups
+        )
         A = scipy.sparse.vstack([_placed(reading, at, n, c) for reading in readings], format="csr")
         sizes = tuple(reading.size for reading in readings)
         functions = tuple(moved(_function(part, weight), reading.offset) for part, reading in zip(parts, readings, strict=True))
         ends = np.cumsum(sizes)
         keys = (getattr(part, "key", None) for part in parts)
         places = tuple((key, slice(int(end) - size, int(end))) for key, end, size in zip(keys, ends, sizes, strict=True))
-        return cls(points, problem.feature_names, A, _one(functions, sizes, c), places, c, weight is not None)
+        return cls(points, problem.feature_names, A, _one(functions, sizes, c), places, c, weight is not None, groups)
 
     def multipliers(self, constraint: Constraint, q: Matrix) -> Any:
         """Those of a constraint of the problem, in its shape, out of the multiplier q (m,) of J."""
@@ -187,6 +195,8 @@ def on_union(problem: Problem, read: Read, patterns: Any) -> Program:
     network: Any = problem.network
     network = network if not problem.curvature else CurvedTwoLayer.of(network, problem.curvature)
     stand_in = Model(network, Squared(), problem.penalty)
+    if read.groups and isinstance(patterns, PatternStrategy):
+        patterns = Undivided(patterns, read.groups)
     lifted = lower(network, stand_in, Data(read.points, targets, read.names), patterns)
     values = lifted.term("loss").map
     K: LinearMap = values if read.plain else Composed(read.A, values)
@@ -195,11 +205,14 @@ def on_union(problem: Problem, read: Read, patterns: Any) -> Program:
     one: Any = lifted.inverse.reweighted(problem)
     labels = next((t.function.classes for t in problem.terms if isinstance(t.function, ClassSampleLoss)), None)
     inverse = ProblemInverse(one if labels is None else dataclasses.replace(one, classes=labels), read)
-    return dataclasses.replace(lifted, model=problem, terms=terms, guarantee=_guarantee(lifted.guarantee), inverse=inverse)
+    return dataclasses.replace(lifted, model=problem, terms=terms, guarantee=_guarantee(lifted.guarantee, read), inverse=inverse)
 
 
-def _guarantee(of_loss: Guarantee) -> Guarantee:
+def _guarantee(of_loss: Guarantee, read: Read) -> Guarantee:
     """That of the lifting, which any convex function of the values keeps."""
+    if read.groups:
+        near = "networks without kinks near the points of gradients"
+        of_loss = dataclasses.replace(of_loss, statement=f"{of_loss.statement}; over {near}")
     statement = of_loss.statement.replace("the non-convex training problem", "the problem over networks")
     return Guarantee(of_loss.kind, statement, f"{of_loss.source}, for a convex function of the values at all points")
 

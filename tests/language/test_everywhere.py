@@ -158,7 +158,7 @@ def test_steps_at_points() -> None:
         (lambda: rm.norm(F(BOX), 2), "only be bounded"),
         (lambda: F(BOX) >= np.nan, "finite"),
         (lambda: F(BOX)[0], "one number"),
-        (lambda: F.gradient(X), r"f\.slope"),
+        (lambda: F.gradient(X), "radius > 0"),
         (lambda: F.gradient(rm.Box(0, 1)), "one low and high a feature"),
         (lambda: rm.TwoLayer(rm.GatedReLU())(BOX), r"is for rm\.TwoLayer"),
         (lambda: F.increasing("age", how="always"), "'everywhere'"),
