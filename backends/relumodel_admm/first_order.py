@@ -49,6 +49,7 @@ ASK = 0.1
 def samples(program: Program) -> Vector:
     """X, with the bias column, if any."""
     K: Any = program.terms[0].map
+    K = getattr(K, "K", K)  # of readings, that of the values
     return getattr(K, "one", K).X
 
 

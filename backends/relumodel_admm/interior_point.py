@@ -1,9 +1,9 @@
 """A structured primal-dual interior point for two-layer programs (Mehrotra's predictor-corrector, Nesterov-Todd scaling).
 
-    min  loss(p) + sum_b |u_b|_*,   p = F u,   G u >= 0        (engine units, see scaled.py)
+    min  J(r) + sum_b |u_b|_*,   r = A F u,   G u >= 0        (engine units, see scaled.py)
 
-Unknowns: the blocks (u, t, s, a, y) of block_newton.py, the multiplier q of p = F u, strictly inside its interval, and the
-multipliers h, l of the interval's ends (dual_loss.py). One iteration costs the Hessians of the blocks, one coupling matrix
+J is a sum of losses and indicators of single readings. Unknowns: the blocks (u, t, s, a, y) of block_newton.py, the multiplier q of
+r = A F u, strictly inside its interval, and the multipliers h, l of the interval's ends (dual_loss.py), the slacks of bounds among them. One iteration costs the Hessians of the blocks, one coupling matrix
 and a few products with X.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .block_newton import BlockNewton, State, ratio
+from .infeasible import SUSPECT, Ray, proof_against
 from .linear_algebra import FINE, FORMS, Coupling, Gram
 from .norm_cone import dots
 from .scaled import Blocks, Scaled
@@ -35,6 +36,13 @@ REFINED, REFINEMENTS = 1e-5, 6
 #: Refinement goes on while the residual would change the dual y of a norm by more than this share of its distance from the ball.
 SLIP = 0.1
 
+#: Where zero is outside of constraints, norms and rows of cones start this many times larger: how large they become is not known then,
+#: and steps from a start that is too small are short. Too large a start costs two or three iterations.
+GENEROUS = 30.0
+
+#: Multipliers of bounds start this far from zero, as a share of a typical one.
+HARD = 1.0
+
 #: Rows of the cones start at this many times the size that suffices to fit the data, or at that of u where it is less.
 REACH = 500.0
 
@@ -49,7 +57,8 @@ COARSE = 1e-4
 #: boundaries long before they are near their final values, and steps become short.
 SHARING = 0.75
 
-#: What is added to the curvature of a sample, as a share of its weight's inverse; refinement takes it out again.
+#: What is added to the curvature of a row, as a share of its weight's inverse; refinement takes it out again. Where the system could not be
+#: solved, because equations depend on each other, more of it stays in: a proximal step of their multipliers.
 SOFT = 1e-10
 
 
@@ -77,24 +86,26 @@ class Measure:
 
     @property
     def gap(self) -> float:
-        return (self.objective - self.bound) / abs(self.objective)
+        return (self.objective - self.bound) / (abs(self.objective) or 1.0)
 
     @property
     def worth(self) -> float:
         """Orders measures, the best first: the gap that is left once the violation is repaired, about."""
         repair = self.violation if self.violation > FEASIBLE else 0.0
-        return (abs(self.objective - self.bound) + repair) / abs(self.objective)
+        return (abs(self.objective - self.bound) + repair) / (abs(self.objective) or 1.0)
 
 
 @dataclass
 class Outcome:
-    """The last iterate, its measure, how many iterations, and whether the gap was reached."""
+    """The last iterate, its measure, how many iterations, and whether the gap was reached. ray : multipliers that prove that these blocks
+    cannot satisfy the constraints."""
 
     iterate: Iterate
     measure: Measure
     iterations: int
     solved: bool
     stopped: bool = False
+    ray: Ray | None = None
 
 
 class InteriorPoint:
@@ -103,29 +114,31 @@ class InteriorPoint:
     def __init__(self, problem: Scaled, gram: Gram, blocks: Blocks) -> None:
         self.problem, self.gram, self.blocks = problem, gram, blocks
         loss = problem.loss
-        self.has_high = np.isfinite(loss.high[0])
-        self.has_low = np.isfinite(loss.low[0])
+        self.has_high, self.has_low = np.isfinite(loss.high), np.isfinite(loss.low)
+        self.ends = int(self.has_high.sum() + self.has_low.sum())
         self.norm_weight = max(1, blocks.side.shape[1]) ** SHARING
         self.loss_weight = blocks.count**SHARING
-        self.forms = FORMS if min(gram.X.shape[0], blocks.count * gram.X.shape[1]) <= FINE else FORMS[:-1]
+        self.forms = FORMS if min(loss.size, blocks.count * gram.X.shape[1]) <= FINE else FORMS[:-1]
 
     def start(self) -> Iterate:
         """u = 0, everything else near the central path of a complementarity of `small` / (100 blocks)."""
         problem, blocks, loss = self.problem, self.blocks, self.problem.loss
         B, d = blocks.count, self.gram.X.shape[1]
-        slope = loss.slope(np.zeros(len(loss.tau)))
+        slope = loss.slope(np.zeros(loss.size))
         # in the metric of equal columns: the cones' multipliers will cancel what large columns have too much
-        gauge = float(problem.gauges((blocks.mask * slope) @ self.gram.X / problem.columns).max())
+        gauge = float(problem.gauges(problem.pulls(blocks, slope) / problem.columns).max())
         q = loss.inside(loss.inside(slope, 0.1) * min(1.0, 2.0 / gauge), 1e-3)
+        q = np.where(loss.hard, loss.inside(q, HARD), q)
         small = self._small(slope / max(1.0, gauge))
-        t = np.full(B * d // problem.group, small / B)
-        s = np.full(blocks.side.shape, 0.1 / B * min(small, self._reach(slope)))
-        mu = 0.01 * small / B
+        far = GENEROUS if loss.outside(np.zeros(loss.size)).any() else 1.0
+        t = np.full(B * d // problem.group, far * small / B)
+        s = np.full(blocks.side.shape, 0.1 * far / B * min(small, self._reach(slope)))
+        mu = 0.01 * far * small / B
         state = State(np.zeros((B, d)), t, s, mu / s, np.zeros((B, d)))
         lack = -loss.conjugate_slopes(q)[0]
         high, low = self._ends(q)
-        h = np.maximum(lack, 0) + mu / high if self.has_high else np.zeros_like(q)
-        l = np.maximum(-lack, 0) + mu / low if self.has_low else np.zeros_like(q)  # noqa: E741
+        h = np.where(self.has_high, np.maximum(lack, 0) + mu / high, 0.0)
+        l = np.where(self.has_low, np.maximum(-lack, 0) + mu / low, 0.0)  # noqa: E741
         return Iterate(state, q, h, l)
 
     def _small(self, q: Vector) -> float:
@@ -143,8 +156,8 @@ class InteriorPoint:
 
     def _ends(self, q: Vector) -> tuple[Vector, Vector]:
         """The distances of q to the ends of its interval, one where there is none."""
-        loss, one = self.problem.loss, np.ones_like(q)
-        return (loss.high - q if self.has_high else one), (q - loss.low if self.has_low else one)
+        loss = self.problem.loss
+        return np.where(self.has_high, loss.high - q, 1.0), np.where(self.has_low, q - loss.low, 1.0)
 
     def run(self, at: Iterate, tol: float, limit: int = 100, watch: Callable[[Measure, Iterate], bool] | None = None) -> Outcome:
         """Iterate to a relative gap of `tol` on these blocks; `watch` returns True to stop. Never raises for numerical
@@ -163,6 +176,8 @@ class InteriorPoint:
                     return Outcome(at, measure, k, True)
                 if watch is not None and watch(measure, at):
                     return Outcome(at, measure, k, False, stopped=True)
+                if measure.bound > SUSPECT and (ray := proof_against(self.problem, self.blocks, at.q, at.state.a)) is not None:
+                    return Outcome(at, measure, k, False, ray=ray)
                 if k == limit or short >= 5:
                     break
                 form = "double" if form == "single" and measure.gap <= COARSE else form
@@ -184,7 +199,7 @@ class InteriorPoint:
         """One predictor-corrector step."""
         newton = BlockNewton(self.blocks, self.gram, at.state, extra=extra)
         pairs = Pairs(self, at, forward)
-        system = System(self, newton, at, pairs, forward.total, form)
+        system = System(self, newton, at, pairs, forward.total, form, extra)
         mu = forward.mu
         newton.affine(forward.dual, forward.primal)
         ahead = system.direction(-at.h * pairs.high * self.has_high, -at.l * pairs.low * self.has_low)
@@ -205,10 +220,12 @@ class InteriorPoint:
     def _longest(self, at: Iterate, pairs: Pairs, ahead: Iterate) -> tuple[float, float]:
         """The longest primal and dual steps."""
         primal, dual = (float(steps.min()) for steps in at.state.longest(ahead.state))
-        if self.has_high:
-            primal, dual = min(primal, float(ratio(at.h, ahead.h))), min(dual, float(ratio(pairs.high, -ahead.q)))
-        if self.has_low:
-            primal, dual = min(primal, float(ratio(at.l, ahead.l))), min(dual, float(ratio(pairs.low, ahead.q)))
+        for has, e, de, distance, dq in (
+            (self.has_high, at.h, ahead.h, pairs.high, -ahead.q),
+            (self.has_low, at.l, ahead.l, pairs.low, ahead.q),
+        ):
+            primal = min(primal, float(ratio(e[has], de[has])))
+            dual = min(dual, float(ratio(distance[has], dq[has])))
         return primal, dual
 
 
@@ -220,8 +237,8 @@ class Forward:
         blocks, X, XT = solver.blocks, solver.gram.X, solver.gram.XT
         state = at.state
         U = state.u @ XT
-        self.p = np.einsum("bn,bn->n", blocks.mask, U)
-        self.pull = (blocks.mask * at.q) @ X
+        self.r = solver.problem.predict(blocks, U)
+        self.pull = solver.problem.pulls(blocks, at.q)
         if blocks.side.shape[1]:
             self.signed = U * blocks.side
             self.primal = self.signed - state.s
@@ -231,18 +248,18 @@ class Forward:
         self.dual = self.pull - state.y
         high, low = solver._ends(at.q)
         total = state.complementarity().sum() + float(at.h @ high) + float(at.l @ low)
-        ends = (solver.has_high + solver.has_low) * len(at.q)
         self.total = total
-        self.mu = total / (state.s.size + solver.norm_weight * len(state.t) + solver.loss_weight * ends)
+        self.mu = total / (state.s.size + solver.norm_weight * len(state.t) + solver.loss_weight * solver.ends)
 
     def measure(self) -> Measure:
-        """Objective, bound, violation: all exact at (u, q, a), whatever the residuals."""
+        """Objective, bound, violation: all exact at (u, q, a), whatever the residuals. What readings are outside of indicators by costs
+        as much as their multipliers say."""
         problem, u = self.solver.problem, self.at.state.u
         norms = np.sqrt(dots(rows := u.reshape(-1, problem.group), rows)).sum()
         gauge = float(problem.gauges(self.pull).max())
         bound = -problem.loss.conjugate(self.at.q / max(1.0, gauge))
-        violation = self._violation()
-        return Measure(problem.loss.value(self.p) + float(norms), bound, violation)
+        violation = max(self._violation(), float(np.abs(self.at.q) @ problem.loss.outside(self.r)))
+        return Measure(problem.loss.value(self.r) + float(norms), bound, violation)
 
     def _violation(self) -> float:
         """The largest violation of a block as a share of its largest row, times the block's norm: what a repair may cost."""
@@ -261,26 +278,30 @@ class Pairs:
         self.high, self.low = solver._ends(at.q)
         slope, curvature = solver.problem.loss.conjugate_slopes(at.q)
         self.E = curvature + at.h / self.high + at.l / self.low
-        self.residual = forward.p - slope - at.h + at.l
+        self.residual = forward.r - slope - at.h + at.l
 
 
 class System:
     """Blocks and loss together: from the targets of `newton` and of the interval's ends to a direction."""
 
-    def __init__(self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs, total: float, form: str) -> None:
+    def __init__(
+        self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs, total: float, form: str, extra: float
+    ) -> None:
         self.solver, self.newton, self.pairs, self.at, self.total = solver, newton, pairs, at, total
-        gram = solver.gram
-        self.coupling = Coupling(solver.blocks, gram.X, gram.XT, newton.factors, pairs.E + SOFT / solver.problem.loss.weights, form)
+        gram, problem = solver.gram, solver.problem
+        soft = SOFT * extra / problem.loss.weights
+        self.E = pairs.E + soft * problem.loss.hard if extra > 1 else pairs.E
+        self.coupling = Coupling(solver.blocks, problem.readings, gram.X, gram.XT, newton.factors, pairs.E + soft, form)
 
     def direction(self, high: Vector, low: Vector) -> Iterate:
         """Targets e dh + h de = high (and low alike) at the ends. Refinement takes the regularisation out."""
-        pairs, gram, mask = self.pairs, self.solver.gram, self.solver.blocks.mask
+        pairs, problem = self.pairs, self.solver.problem
         r = -pairs.residual + high / pairs.high - low / pairs.low
         du, dU, da, dq = self._refined(r)
-        state = self.newton.direction(du, dU, da, (mask * dq) @ gram.X)
+        state = self.newton.direction(du, dU, da, problem.pulls(self.solver.blocks, dq))
         at = self.at
-        h = (high + at.h * dq) / pairs.high if self.solver.has_high else np.zeros_like(dq)
-        l = (low - at.l * dq) / pairs.low if self.solver.has_low else np.zeros_like(dq)  # noqa: E741
+        h = (high + at.h * dq) / pairs.high  # 0 where there is no end
+        l = (low - at.l * dq) / pairs.low  # noqa: E741
         return Iterate(state, dq, h, l)
 
     def _refined(self, r: Vector) -> tuple[Matrix, Matrix, Matrix, Vector]:
@@ -288,17 +309,17 @@ class System:
 
         The corrections of da are added up too, instead of made from the sum of du: where s is tiny, a / s would magnify what
         rounding leaves in X du, and da has to cancel F'dq to the last digit that a column of another scale asks for."""
-        newton, gram, mask = self.newton, self.solver.gram, self.solver.blocks.mask
-        room = SLIP * (1 - self.solver.problem.gauges(self.at.state.y))
+        newton, gram, blocks, problem = self.newton, self.solver.gram, self.solver.blocks, self.solver.problem
+        room = SLIP * (1 - problem.gauges(self.at.state.y))
         du, dq = self.coupling.solve(newton.right, r)
         dU = du @ gram.XT
         da = newton.multipliers(dU)
         error = np.inf
         for k in range(REFINEMENTS + 1):
-            wrong = newton.left(du, da, (mask * dq) @ gram.X)
-            off = r - np.einsum("bn,bn->n", mask, dU) + self.pairs.E * dq
+            wrong = newton.left(du, da, problem.pulls(blocks, dq))
+            off = r - problem.predict(blocks, dU) + self.E * dq
             worth = self._worth(wrong, off, du, dq)
-            now = max(worth / REFINED, float((self.solver.problem.gauges(wrong) / room).max()))
+            now = max(worth / REFINED, float((problem.gauges(wrong) / room).max()))
             if now <= 1 or k == REFINEMENTS or now > 0.5 * error:
                 break
             error = now

@@ -1,7 +1,7 @@
 """Linear algebra by structure: the Hessians of all blocks at once, and the one matrix that couples them.
 
 Per iteration of an interior point there are B blocks H_b = X' diag(w_b) X + ..., of which only the products with one
-matrix X are ever needed, and the coupling  S = diag(E) + sum_b F_b H_b^-1 F_b',  F_b = diag(mask_b) X. Blocks of one
+matrix X are ever needed, and the coupling  S = diag(E) + sum_b A F_b H_b^-1 F_b'A',  F_b = diag(mask_b) X. Blocks of one
 pattern share F up to a sign, so their inverses are added first.
 """
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri, spotrf, spotrs
 
+from .readings import Readings
 from .scaled import Blocks
 
 Vector = NDArray[np.float64]
@@ -70,21 +71,22 @@ def apply_inverse(factors: Stack, R: Matrix) -> Matrix:
 
 
 class Coupling:
-    """Solves  H du + F'dq = R,  F du - E dq = r  for all blocks, given the inverse factors of H.
+    """Solves  H du + F'A'dq = R,  A F du - E dq = r  for all blocks, given the inverse factors of H.
 
-    Either S (n x n) is formed and factorised, or, when the n samples outnumber the d P' unknowns of the P' patterns, the
-    matrix  blockdiag(C_i^-1) + F' diag(1/E) F  with C_i = sum of the inverses of the copies of pattern i (Woodbury).
+    Either S (m x m) is formed and factorised, or, when the m readings outnumber the d P' unknowns of the P' patterns, the
+    matrix  blockdiag(C_i^-1) + F'A' diag(1/E) A F  with C_i = sum of the inverses of the copies of pattern i (Woodbury).
     form : one of FORMS. Forming S in float32 halves the work, and refinement repairs it while S is not too badly conditioned;
     where even float64 loses too much, the factor is found without S.
     """
 
-    def __init__(self, blocks: Blocks, X: Matrix, XT: Matrix, factors: Stack, E: Vector, form: str = "double") -> None:
+    def __init__(
+        self, blocks: Blocks, readings: Readings, X: Matrix, XT: Matrix, factors: Stack, E: Vector, form: str = "double"
+    ) -> None:
         self.kind = np.float32 if form == "single" else np.float64
-        self.blocks, self.X, self.XT, self.factors, self.E = blocks, X, XT, factors, E
-        n, d = X.shape
-        self.tall = n > TALL * d * len(np.unique(blocks.pattern))
+        self.blocks, self.readings, self.X, self.XT, self.factors, self.E = blocks, readings, X, XT, factors, E
+        self.tall = len(E) > TALL * X.shape[1] * len(np.unique(blocks.pattern))
         rotated = form == "rotations"
-        if rotated and n <= FINE:  # the narrow form divides by E, which is tiny where samples sit at a kink
+        if rotated and len(E) <= FINE:  # the narrow form divides by E, which is tiny where samples sit at a kink
             self.tall = False
             self._rotated()
             return
@@ -96,36 +98,33 @@ class Coupling:
 
     def _wide(self) -> None:
         """S, piece by piece."""
-        n, d = self.X.shape
-        S = np.zeros((n, n), dtype=self.kind)
-        step = max(1, PIECE // (8 * n * d))
+        m, (n, d) = len(self.E), self.X.shape
+        S = np.zeros((m, m), dtype=self.kind)
+        step = max(1, PIECE // (8 * max(m, n) * d))
         roots, XT, masks = (v.astype(self.kind, copy=False) for v in (self.roots, self.XT, self.masks))
         for at in range(0, len(roots), step):
             piece = slice(at, at + step)
-            Y = np.matmul(roots[piece], XT)
-            Y *= masks[piece, None, :]
-            Y = Y.reshape(-1, n)
+            Y = self.readings.products(roots[piece], masks[piece], XT).reshape(-1, m)
             S += Y.T @ Y
-        S[np.diag_indices(n)] += self.E
+        S[np.diag_indices(m)] += self.E
         self.factor = _cholesky(S)
 
     def _rotated(self) -> None:
         """The factor of S without S, from the triangle of [F_b H_b^-1/2 ..., E^1/2]: half the digits that S would lose are kept,
         for four times the work."""
-        n, d = self.X.shape
+        m, d = len(self.E), self.X.shape[1]
         R = np.diag(np.sqrt(self.E))
-        step = max(1, n // d)
+        step = max(1, m // d)
         for at in range(0, len(self.factors), step):
             piece = slice(at, at + step)
-            Y = np.matmul(self.factors[piece], self.XT) * self.blocks.mask[piece, None, :]
-            R = _triangle(np.concatenate([R, Y.reshape(-1, n)]))
+            Y = self.readings.products(self.factors[piece], self.blocks.mask[piece], self.XT)
+            R = _triangle(np.concatenate([R, Y.reshape(-1, m)]))
         self.factor = _lower(R)
 
     def _narrow(self, rotated: bool) -> None:
         """I + R'F' diag(1/E) F R, where C_i = R_i R_i': as small as the patterns allow, and never worse than S."""
-        n = len(self.X)
-        A = np.matmul(self.roots, self.XT) * (self.masks / np.sqrt(self.E))[:, None, :]
-        self.A = A.reshape(-1, n)
+        A = self.readings.products(self.roots, self.masks, self.XT).reshape(-1, len(self.E))
+        self.A = A / np.sqrt(self.E)
         if rotated:
             self.factor = _lower(_triangle(np.concatenate([self.A.T, np.eye(len(self.A))])))
             return
@@ -145,9 +144,9 @@ class Coupling:
     def solve(self, R: Matrix, r: Vector) -> tuple[Matrix, Vector]:
         """du, dq, with the regularised H."""
         first = apply_inverse(self.factors, R)
-        mask = self.blocks.mask
-        dq = self.schur(np.einsum("bn,bn->n", mask, first @ self.XT) - r)
-        return first - apply_inverse(self.factors, (mask * dq) @ self.X), dq
+        mask, readings = self.blocks.mask, self.readings
+        dq = self.schur(readings.read(np.einsum("bn,bn->n", mask, first @ self.XT)) - r)
+        return first - apply_inverse(self.factors, (mask * readings.back(dq)) @ self.X), dq
 
 
 def pattern_roots(blocks: Blocks, factors: Stack) -> tuple[Stack, Matrix]:

@@ -53,7 +53,7 @@ def price(
 ) -> Prices:
     """Price blocks at q. A block whose least gauge lies within `slack` of one may be left undecided. warm : states
     to start from, as an interior point on these blocks left them."""
-    c = (blocks.mask * q) @ gram.X
+    c = problem.pulls(blocks, q)
     multipliers = np.zeros(blocks.side.shape)
     gauge, promise = problem.gauges(c), np.zeros(blocks.count)
     if not blocks.count:

@@ -23,21 +23,27 @@ NEAR = (0.6, 1.7)
 
 @dataclass(frozen=True, eq=False)
 class Restart:
-    """An iterate on all blocks, in the units of a program with this loss term, penalty strength and kind of norm."""
+    """An iterate on all blocks, in the units of a program with this loss term, loss at zero, penalty strength and kind of norm."""
 
     iterate: Iterate
     loss: Term
+    f0: float
     beta: float
     group: int
 
     @classmethod
     def of(cls, units: Scaled, iterate: Iterate) -> Restart:
-        return cls(iterate, units.program.term("loss"), units.beta, units.group)
+        return cls(iterate, units.program.term("loss"), units.f0, units.beta, units.group)
 
     def iterate_for(self, units: Scaled) -> Iterate | None:
         """The iterate in the units of another program; None unless that differs in the penalty strength only, and not by much."""
         r = units.beta / self.beta
-        if self.loss is not units.program.term("loss") or self.group != units.group or not NEAR[0] <= r <= NEAR[1]:
+        if (
+            self.loss is not units.program.term("loss")
+            or self.f0 != units.f0
+            or self.group != units.group
+            or not NEAR[0] <= r <= NEAR[1]
+        ):
             return None
         old = self.iterate.state
         state = State(r * old.u, r * old.t, r * old.s, old.a, old.y)

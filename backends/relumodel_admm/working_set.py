@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from relumodel.backend import current, speed
 
+from .infeasible import Ray
 from .interior_point import InteriorPoint, Iterate, Measure, Outcome
 from .linear_algebra import Gram
 from .pricing import LIMIT, Prices, part, price
@@ -35,7 +36,8 @@ ROUNDS = 4
 
 @dataclass
 class Answer:
-    """All blocks: u (count, d), cone multipliers (count, n) or (count, 0), q, and how it went."""
+    """All blocks: u (count, d), cone multipliers (count, n) or (count, 0), q, and how it went. infeasible : q and the multipliers of cones
+    prove that no point satisfies the constraints."""
 
     u: Matrix
     q: Vector
@@ -45,12 +47,13 @@ class Answer:
     solved: bool
     used: int
     rounds: int
+    infeasible: bool = False
 
 
-def operations(n: int, d: int, patterns: int) -> float:
-    """Floating-point operations of one step, nearly: the coupling matrix of order min(n, patterns d), and its factor."""
-    order = min(n, patterns * d)
-    return 1.0 * order * n * patterns * d + order**3 / 3
+def operations(m: int, d: int, patterns: int) -> float:
+    """Floating-point operations of one step, nearly: the coupling matrix of order min(m, patterns d), m the readings, and its factor."""
+    order = min(m, patterns * d)
+    return 1.0 * order * m * patterns * d + order**3 / 3
 
 
 class WorkingSet:
@@ -73,6 +76,8 @@ class WorkingSet:
         while True:
             kept, outcome = self._descend(kept, start, drop=rounds == 1)
             left = np.setdiff1d(everyone, kept)
+            if outcome.ray is not None and not len(left):
+                return self._proved(outcome, outcome.ray, rounds)
             prices = self._price(left, outcome.iterate.q)
             answer = self._answer(kept, left, outcome, prices, rounds)
             apart = self._apart(outcome, prices)
@@ -112,16 +117,17 @@ class WorkingSet:
         state, measure = outcome.iterate.state, outcome.measure
         size = state.t.reshape(len(state.u), -1).sum(axis=1)
         large = size > SHARE * np.sqrt(measure.gap) * size.max()
-        p = np.einsum("bn,bn->n", solver.blocks.mask[large], state.u[large] @ self.gram.XT)
-        cost = self.problem.loss.value(p) + size[large].sum() - measure.objective
+        loss, q = self.problem.loss, outcome.iterate.q
+        r = self.problem.predict(part(solver.blocks, np.flatnonzero(large)), state.u[large] @ self.gram.XT)
+        broken = float(np.abs(q) @ loss.outside(r)) - measure.violation
+        cost = loss.value(r) + max(broken, 0.0) + size[large].sum() - measure.objective
         return large if cost <= measure.objective - measure.bound else np.ones_like(large)
 
     def _watcher(self, goal: float, blocks: int) -> Callable[[Measure, Iterate], bool]:
         """Stops when the caller wants it, when the gap has fallen to `goal`, or when there is no time for another step, which nothing
         interrupts: what the last one took, or what the first is estimated to."""
         fresh, before = True, current().remaining()
-        n, d = self.gram.X.shape
-        needed = operations(n, d, min(blocks, (self.everything.count + 1) // 2)) / speed()
+        needed = operations(self.problem.loss.size, self.gram.X.shape[1], min(blocks, (self.everything.count + 1) // 2)) / speed()
 
         def watch(measure: Measure, at: Iterate) -> bool:
             nonlocal fresh, before, needed
@@ -143,6 +149,13 @@ class WorkingSet:
         blocks = part(self.everything, left)
         warm = None if self.first is None else self.first.state.take(left)
         return price(self.problem, self.gram, blocks, q, 0.1 * self.tol, warm, 0 if self.stopped else LIMIT)
+
+    def _proved(self, outcome: Outcome, ray: Ray, rounds: int) -> Answer:
+        """The ray, with the point where it was found."""
+        index, everything = self.everything.index, self.everything.count
+        u, multipliers = np.zeros((everything, self.gram.X.shape[1])), np.zeros(self.everything.side.shape)
+        u[index], multipliers[index] = outcome.iterate.state.u, ray.a
+        return Answer(u, ray.q, multipliers, outcome.measure.objective, self.iterations, False, everything, rounds, infeasible=True)
 
     def _answer(self, kept: NDArray[np.intp], left: NDArray[np.intp], outcome: Outcome, prices: Prices, rounds: int) -> Answer:
         state, index = outcome.iterate.state, self.everything.index

@@ -18,6 +18,9 @@ NEGLIGIBLE = (3e-1, 1e-1, 3e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-7, 1e-9)
 #: FEW of them where each is moved onto the constraints of users, and the violation, relative, that is as good as none.
 FEW, SETTLED = (1e-1, 1e-2, 1e-3, 1e-5, 1e-7), 3e-10
 
+#: Without its small blocks a point may leave constraints by this many times `room`, relative: moving it back costs about as much.
+NEAR = 100.0
+
 
 @np.errstate(over="ignore", invalid="ignore")  # the blocks may be garbage; what overflows is not the best
 def sparsest(program: Program, blocks: Matrix, feasible: Callable[[Matrix], Matrix], room: float) -> Matrix:
@@ -37,6 +40,8 @@ def sparsest(program: Program, blocks: Matrix, feasible: Callable[[Matrix], Matr
             continue
         candidate = feasible(np.where(keep[:, None], blocks, 0.0))
         if kept and settled is not None:
+            if share > 0 and not max(term.outside(candidate) for term in kept) <= NEAR * room:
+                continue
             candidate = settled(program, candidate)
         made[count] = program.objective(candidate), candidate
     candidates = [(program.objective(zero), zero), *(made[count] for count in sorted(made))]

@@ -50,7 +50,7 @@ def test_coupling_solves_the_whole_system(rng, units, monkeypatch, tall, which, 
     B, n, d = len(which), *units.X.shape
     H, E = spd(rng, B, d), 1 + rng.random(n)
     R, r = rng.standard_normal((B, d)), rng.standard_normal(n)
-    coupling = Coupling(blocks, gram.X, gram.XT, inverse_factors(H), E, form)
+    coupling = Coupling(blocks, units.readings, gram.X, gram.XT, inverse_factors(H), E, form)
     du, dq = coupling.solve(R, r)
     for _ in range(3 * (form == "single")):  # refinement, as the interior point does it
         mask = blocks.mask
