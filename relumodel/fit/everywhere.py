@@ -115,8 +115,8 @@ def _joined(relaxed: Problem, found: Found, wanted: list[Wanted]) -> Problem:
     blocks = neurons_of(found.solution.network()).blocks
     f = relaxed.network
     for w, points in zip(wanted, found.active, strict=True):
-        if not len(points):
-            continue
+        if not len(points) or (w.along is not None and w.region.half @ w.along == 0):
+            continue  # along a feature that is fixed there are no segments
         points, d = _apart(points, w), points.shape[1] - f.bias
         if w.along is None:
             reading = f(points[:, :d])
@@ -159,18 +159,21 @@ def _result(problem: Problem, best: Found | None, below: Fit, lowest: Fit, gap: 
     """The network with what is proved of it, and the highest bound."""
     if best is None:  # no weights on these directions keep the bounds with the other constraints
         certificates = certificates_of(below.network, wanted)
-        found = dataclasses.replace(below, bound=lowest.bound, bound_kind=lowest.bound_kind, dual=lowest.dual)
+        found = dataclasses.replace(below, bound_kind=lowest.bound_kind, dual=lowest.dual)
         objective, violation = below.objective, below.violation
     else:
         certificates, solution = best.certificates, best.solution
         objective, violation = solution.objective, solution.violation
         found = dataclasses.replace(lowest, network=solution.network(), solution=solution, program=solution.program)
-    distance = relative_gap(objective, lowest.bound)
+    # what a search did not find may be found here
+    bound = min(lowest.bound, objective) if lowest.bound_kind == "estimated" else lowest.bound
+    distance = relative_gap(objective, bound)
     proved = all(c.proved for c in certificates)
     status = below.status if below.status in ("time limit", "interrupted", "failed", "infeasible") else "gap not reached"
     return dataclasses.replace(
         found,
         objective=objective,
+        bound=bound,
         gap=distance,
         status="optimal" if proved and distance <= gap else status,
         violation=max([violation, *(c.violation for c in certificates)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def inside(box: rm.Box, count: int = 40_000) -> np.ndarray:
 def test_values_are_kept_everywhere() -> None:
     box = rm.Box([-1.5, -1], [1.0, 1.2], ("age", "income"))
     problem = rm.Problem(LOSS, [F(box) >= -0.4, F(box) <= 0.5])
-    found = problem.fit(rm.AdaptivePatterns(gap=4e-2, seed=0, width=12, starts=40, rounds=6))
+    found = problem.fit(rm.AdaptivePatterns(gap=8e-2, seed=0, width=12, starts=30, rounds=4))
     values = found.network(inside(box))
     assert values.min() >= -0.4
     assert values.max() <= 0.5
@@ -41,7 +42,7 @@ def test_values_are_kept_everywhere() -> None:
     assert found.certificates[1].worst >= values.max() - 1e-9
     assert "holds everywhere (proved" in str(found)
     assert found.bound <= found.objective
-    assert found.gap <= 4e-2
+    assert found.gap <= 8e-2
     assert found.status == "optimal"
     free = rm.Problem(LOSS).compile(rm.SamplePatterns(40, seed=0)).solve()
     assert found.objective > free.objective  # the bounds cost something
@@ -113,16 +114,29 @@ def test_several_outputs_are_bounded_one_by_one() -> None:
 
 def test_what_cannot_be_kept_is_not_claimed() -> None:
     # the value at a point contradicts the bound in the box around it
-    found = rm.Problem(LOSS, [F(BOX) <= 0.2, F(X.iloc[0]) == 1.0]).fit(rm.SamplePatterns(20, seed=0))
+    with pytest.warns(rm.ConvergenceWarning, match="not proved"):
+        found = rm.Problem(LOSS, [F(BOX) <= 0.2, F(X.iloc[0]) == 1.0]).fit(rm.SamplePatterns(20, seed=0))
     assert found.status != "optimal"
     assert not found.certificates[0].proved
     assert found.violation >= 0.1
     assert "NOT PROVED" in str(found)
-    with pytest.warns(rm.ConvergenceWarning, match="not proved"):
-        rm.Problem(LOSS, [F(BOX) <= 0.2, F(X.iloc[0]) == 1.0]).fit(QUICK)
 
 
-def test_without_a_bias_and_in_no_time() -> None:
+def test_time_limits_and_features_that_are_fixed() -> None:
+    fixed = rm.Box([BOX.low[0], 0.2], [BOX.high[0], 0.2], BOX.names)
+    problem = rm.Problem(LOSS, [F.increasing("income", box=fixed), F.increasing("age", box=fixed)])
+    found = problem.fit(rm.SamplePatterns(20, seed=0))
+    assert [c.proved for c in found.certificates] == [True, True]
+    line = np.column_stack([np.linspace(BOX.low[0], BOX.high[0], 1001)[1:-1], np.full(999, 0.2)])  # kinks at the ends are outside
+    assert found.network.input_gradient(line).min() >= 0
+    started = time.perf_counter()
+    hurried = problem.fit(rm.SamplePatterns(20, seed=0), time_limit=0.02)
+    assert time.perf_counter() - started < 60  # it ends, and says what it proved of what it has
+    for c, k in zip(hurried.certificates, (1, 0), strict=True):
+        assert not c.proved or hurried.network.input_gradient(line)[:, k].min() >= 0
+
+
+def test_without_a_bias() -> None:
     g = rm.TwoLayer(rm.ReLU())
     found = rm.Problem(rm.Squared()(g(X), Y) + rm.WeightDecay(5e-3), [g.increasing(1)]).fit(rm.SamplePatterns(20, seed=0))
     assert found.certificates[0].proved
@@ -131,7 +145,7 @@ def test_without_a_bias_and_in_no_time() -> None:
 
 def test_slopes_are_bounded_everywhere() -> None:
     slopes = F.gradient(BOX)
-    found = rm.Problem(LOSS, [slopes["age"] <= 0.8, slopes[:, 1] >= -1.0]).fit(rm.SamplePatterns(30, seed=0))
+    found = rm.Problem(LOSS, [slopes["age"] <= 0.8, slopes[:, 1] >= -1.0]).fit(rm.SamplePatterns(15, seed=0))
     assert all(c.proved for c in found.certificates)
     gradient = found.network.input_gradient(inside(BOX))
     assert gradient[:, 0].max() <= 0.8

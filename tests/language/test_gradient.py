@@ -51,7 +51,7 @@ def test_the_program_is_that_written_by_hand() -> None:
 
 
 def test_the_network_has_the_gradients_that_the_program_reads() -> None:
-    found = problem().fit(rm.AdaptivePatterns(gap=5e-2, seed=0, width=12, starts=40, rounds=4))
+    found = problem().fit(rm.AdaptivePatterns(gap=5e-2, seed=0, width=8, starts=10, rounds=1))
     network = found.network
     own = np.mean((network(Z) - Y) ** 2) / 2 + 0.3 * ((network.input_gradient(Z) - G) ** 2).sum() / 14
     assert found.objective == pytest.approx(
