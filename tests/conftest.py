@@ -24,7 +24,7 @@ def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(loop, name, value)
         monkeypatch.setattr(three_layer, name, value)
     monkeypatch.setattr(three_layer, "STARTS", 3)
-    for name, value in {"ROUGH": (1.0,), "STEPS": 3, "NARROW": (0.01, 1e-4), "FINE": ((1.0, 6),)}.items():
+    for name, value in {"STEPS": 3, "PATIENT": 3, "CLIMB": 6, "NARROW": (0.01, 1e-4), "FINE": 6}.items():
         monkeypatch.setattr(price, name, value)
 
 

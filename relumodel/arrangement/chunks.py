@@ -9,6 +9,10 @@ ENTRIES = 1 << 20
 LARGE = 1 << 25
 
 
+#: The same for products of a part of the samples with all directions that stay in the cache: several passes over them cost little then.
+CACHED = 1 << 17
+
+
 def chunks(rows: int, width: int, entries: int = ENTRIES) -> list[slice]:
     """Consecutive slices of range(rows), at least one, each of them making a matrix of `width` columns small enough."""
     step = max(1, entries // max(1, width))

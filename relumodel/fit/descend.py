@@ -8,10 +8,12 @@ line search; those of the loss are rounded off by its proximal map (Moreau envel
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrangement.chunks import CACHED, chunks
 from ..resources.deadline import current
 from ..robustness.neurons import Neurons
 from .training import Training
@@ -20,6 +22,9 @@ Matrix = NDArray[np.float64]
 
 #: Widths of the Moreau envelope, in units of the loss argument, for losses with a kink.
 ROUNDED = (0.1, 0.01)
+
+#: Relative gains that end a descent in single precision.
+ROUGH = 1e-8
 
 #: Noise added to the factors of a start, as a share of their root mean square: a factor of zero would stay zero.
 NOISE = 1e-2
@@ -36,10 +41,10 @@ def random_start(training: Training, width: int, rng: np.random.Generator) -> Ne
     return min(candidates, key=training.objective)
 
 
-def descend(training: Training, start: Neurons, iterations: int, rng: np.random.Generator) -> Neurons:
+def descend(training: Training, start: Neurons, iterations: int, rng: np.random.Generator, rough: bool = False) -> Neurons:
     """The neurons at the end of a descent from `start` (m neurons, signs kept), never worse than it; zero neurons dropped.
 
-    Stops with what it has at the current deadline.
+    rough : products in single precision, and no steps that gain less than that can tell. Stops with what it has at the current deadline.
     """
     from scipy.optimize import minimize  # here, because importing relumodel should not wait for it
 
@@ -51,7 +56,7 @@ def descend(training: Training, start: Neurons, iterations: int, rng: np.random.
     for width in ROUNDED if training.loss.has_kink else (0.0,):
         z = penalty.unfold(blocks)
         z += NOISE * np.sqrt(np.mean(z * z)) * rng.standard_normal(z.shape)
-        value = _objective(training, start.signs, shape, width)
+        value = _objective(training, start.signs, shape, width, np.float32 if rough else np.float64)
 
         def watch(point: Matrix) -> None:
             nonlocal blocks
@@ -67,7 +72,13 @@ def descend(training: Training, start: Neurons, iterations: int, rng: np.random.
             jac=True,
             method="L-BFGS-B",
             callback=watch,
-            options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-9},
+            options={
+                "maxiter": iterations,
+                "maxfun": 2 * iterations,
+                "maxcor": 20,
+                "ftol": ROUGH if rough else 1e-12,
+                "gtol": 1e-9,
+            },
         )
         blocks = penalty.fold(found.x.reshape(shape))
     return _better(training, blocks, start)
@@ -80,22 +91,32 @@ def _better(training: Training, blocks: Matrix, start: Neurons) -> Neurons:
     return min(training.neurons(blocks[used], start.signs[used]), start, key=training.objective)
 
 
-def _objective(training: Training, signs: Matrix, shape: tuple[int, ...], width: float) -> Callable[[Matrix], tuple[float, Matrix]]:
-    """The objective and its gradient as functions of the flat factors."""
-    X, slope, penalty = training.X, training.slope, training.penalty
+def _objective(
+    training: Training, signs: Matrix, shape: tuple[int, ...], width: float, kind: Any
+) -> Callable[[Matrix], tuple[float, Matrix]]:
+    """The objective and its gradient as functions of the flat factors; products with the data in precision `kind`."""
+    slope, penalty, n = kind(training.slope), training.penalty, len(training.X)
+    X, S = training.X.astype(kind, copy=False), np.reshape(signs, (len(signs), -1)).astype(kind)
+    active = np.empty((n, len(S)), dtype=bool)
+    parts = chunks(n, len(S), CACHED)
 
     def at(flat: Matrix) -> tuple[float, Matrix]:
         z = flat.reshape(shape)
-        T = penalty.fold(z) @ X.T
-        if signs.ndim == 1:
-            mask = np.where(T >= 0, signs[:, None], slope * signs[:, None])
-            value, slopes = training.loss.rounded(np.einsum("jn,jn->n", mask, T), width)
-            pulled = (mask * slopes) @ X
-        else:
-            active = np.where(T >= 0, 1.0, slope)
-            value, slopes = training.loss.rounded((signs.T @ (active * T)).reshape(-1), width)
-            pulled = (active * (signs @ slopes.reshape(signs.shape[1], -1))) @ X
-        gradient = penalty.pull(z, pulled) + penalty.beta * z
+        across = np.ascontiguousarray(penalty.fold(z).T.astype(kind))
+        outputs = np.empty((n, S.shape[1]), dtype=kind)
+        for part in parts:
+            T = X[part] @ across
+            np.greater_equal(T, 0, out=active[part])
+            np.maximum(T, slope * T, out=T) if slope else np.maximum(T, 0, out=T)
+            outputs[part] = T @ S
+        value, slopes = training.loss.rounded(np.ascontiguousarray(outputs.T, dtype=np.float64).reshape(-1), width)
+        rates = np.ascontiguousarray(np.reshape(slopes, (S.shape[1], n)).T.astype(kind))
+        pulled = np.zeros((len(S), X.shape[1]), dtype=kind)
+        for part in parts:
+            weights = rates[part] @ S.T
+            weights *= np.where(active[part], kind(1), slope) if slope else active[part]
+            pulled += weights.T @ X[part]
+        gradient = penalty.pull(z, pulled.astype(np.float64)) + penalty.beta * z
         return value + 0.5 * penalty.beta * float(flat @ flat), gradient.ravel()
 
     return at

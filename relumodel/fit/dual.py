@@ -15,6 +15,9 @@ from .training import Training
 
 Matrix = NDArray[np.float64]
 
+#: Directions that are kept at most.
+MOST = 1000
+
 #: Halvings of the interval in which the price lies that a proof aims at: to 1e-9 of it.
 HALVINGS = 30
 
@@ -53,7 +56,7 @@ class Dual:
         everything = np.vstack([self.directions, directions[sizes > 0] / sizes[sizes > 0, None]])
         values = np.abs(prices(self.training, everything, self.nu))
         order = np.argsort(-values, kind="stable")
-        kept = max(1, int((values > self.training.penalty.beta).sum()))
+        kept = max(1, min(MOST, int((values > self.training.penalty.beta).sum())))
         self.directions = everything[order[:kept]]
 
     def prove(self, seconds: float, least: float) -> None:

@@ -185,7 +185,7 @@ def on_given(model: Model, data: Data, patterns: PatternStrategy | None, asked: 
     training = Training.of(model, data)
     q = solution.dual["loss"] if model.perturbation is None else training.loss.gradient(training.predictions(neurons_of(network)))
     dual = Dual.at(training, q)
-    random = np.random.default_rng(0).standard_normal((AdaptivePatterns().starts, training.X.shape[1]))
+    random = np.random.default_rng(0).standard_normal((AdaptivePatterns().starts_on(len(training.X)), training.X.shape[1]))
     blocks = neurons_of(network).blocks
     dual.see(blocks)
     with wrapping_up():

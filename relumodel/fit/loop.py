@@ -1,7 +1,8 @@
 """Adaptive patterns: descend, polish, price, grow, and again until the gap is small.
 
 descend   a local descent on the neurons proposes activation patterns (descend.py)
-polish    the convex program on these patterns is solved exactly: never worse than the network they came from
+polish    the convex program on these patterns is solved exactly: never worse than the network they came from; on more samples than
+          POLISHED the weights of these neurons, and of all directions found before, are optimised instead (reweigh.py)
 price     its dual is searched for directions that would lower the objective (price.py); the largest price gives the bound
 grow      the directions found become small neurons, nearly parallel ones are merged, everything descends again together
 
@@ -26,13 +27,14 @@ from ..program.program import Program
 from ..resources.deadline import current, limited, wrapping_up
 from ..robustness.neurons import Neurons, neurons_of
 from ..solve.solution import Solution
-from ..solve.solve import solve
+from ..solve.solve import solve, unsolved
 from .cells import Cells, cells_of
 from .descend import descend, random_start
 from .dual import Dual
 from .merge import merged, spread
 from .price import most_violating, prices
 from .result import Round
+from .reweigh import Directions, reweighed
 from .training import Training
 
 Matrix = NDArray[np.float64]
@@ -53,6 +55,13 @@ CONFIRM = 4
 #: The share of the time left that a descent may take, and of the rest that a convex program may, before pricing.
 DESCENT, PROGRAM = 0.75, 0.8
 
+#: The largest number of samples whose convex programs are solved every round, and of directions that are kept beyond it.
+POLISHED, KNOWN = 2000, 1500
+
+#: On more samples: iterations of the first descent and of the later ones; the size of neurons that enter, as SMALL, how many, and how
+#: far apart, as APART.
+BRIEF, SHORT, ENTERING, MANY, FAR = 600, 150, 0.2, 150, 0.99
+
 #: The largest rank of X at which a proof is tried.
 PROVABLE = 8
 
@@ -60,7 +69,8 @@ PROVABLE = 8
 @dataclass
 class Loop:
     """The state of one run. `compile` : the program on some cells.  `options` : of `Program.solve`; `watch` is told every round and returns
-    True to stop.  restricted : the program has constraints that the descent does not know, so its neurons may be no point of it."""
+    True to stop.  restricted : the program has constraints that the descent does not know, so its neurons may be no point of it.
+    best, objective : the best network so far."""
 
     training: Training
     compile: Callable[[Cells], Program]
@@ -70,6 +80,8 @@ class Loop:
     watch: Callable[[Round], Any]
     restricted: bool = False
     solution: Solution | None = None
+    best: Neurons | None = None
+    objective: float = np.inf
     dual: Dual | None = None
     starts: int = 0
     proving: float = 0.0
@@ -77,31 +89,36 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.strategy.seed)
+        self.polishes = self.restricted or len(self.training.X) <= POLISHED  # or descends and reweighs alone
+        self.known = Directions(np.zeros((0, self.training.X.shape[1])), self.training.serving(np.zeros(0, dtype=int), np.zeros(0)))
         self.provable = self.training.penalty.beta > 0 and np.linalg.matrix_rank(self.training.X) <= PROVABLE
 
     def run(self, neurons: Neurons | None) -> str:
         """Start from the neurons given, or from random ones; the status at the end. `solution` and `dual` hold what was found."""
         if neurons is None:
-            neurons = self._descended(random_start(self.training, self.strategy.width, self.rng), FIRST)
-        return self._rounds(neurons)
+            neurons = self._descended(random_start(self.training, self.strategy.width, self.rng), FIRST if self.polishes else BRIEF)
+        status = self._rounds(neurons)
+        if not self.polishes:
+            self._compile(status)
+        return status
 
     def _rounds(self, neurons: Neurons) -> str:
         entering, stalled = self._random(1), 0  # a direction, so that there is a pattern whatever the network
         for k in range(1, self.strategy.rounds + 1):
-            before = np.inf if self.solution is None else self.solution.objective
-            patterns = self._polish(neurons, entering)
+            before = self.objective
+            patterns = self._polish(neurons, entering) if self.polishes else self._reweigh(neurons)
             over = self._price(neurons)
-            assert self.solution is not None
             assert self.dual is not None
-            gap = relative_gap(self.solution.objective, self.dual.bound)
+            gap = relative_gap(self.objective, self.dual.bound)
             self.history.append(self._round(k, gap, patterns))
-            if self.watch(self.history[-1]) or self.solution.status == "interrupted" or current().interrupted:
+            stopped = self.solution is not None and self.solution.status == "interrupted"
+            if self.watch(self.history[-1]) or stopped or current().interrupted:
                 return "interrupted"
             if gap <= self.strategy.gap:
                 return "optimal"
             if (reason := current().stopped) is not None:
                 return reason
-            gained = before - self.solution.objective > 0.1 * self.strategy.gap * abs(self.solution.objective)
+            gained = before - self.objective > 0.1 * self.strategy.gap * abs(self.objective)
             stalled = 0 if gained else stalled + 1
             if stalled == PATIENCE:
                 break
@@ -123,17 +140,36 @@ class Loop:
             start = None if self.restricted else point_of(program, neurons, index)
             solution = solve(program, warm_start=start, **self.options)
         if best is None or solution.objective <= best.objective:
-            self.solution = solution
+            self.solution, self.objective, self.best = solution, solution.objective, neurons_of(solution.network())
+        self.multiplier = self.solution.dual["loss"]  # type: ignore[union-attr]
         return cells.count
 
+    def _reweigh(self, neurons: Neurons) -> int:
+        """Optimise the weights of the neurons and of the directions known; how many are in use."""
+        found, self.multiplier = reweighed(self.training, neurons, self.known)
+        found = min(found, neurons, key=self.training.objective)
+        if (objective := self.training.objective(found)) < self.objective:
+            self.best, self.objective = found, objective
+        return len(found.signs)
+
+    def _compile(self, status: str) -> None:
+        """The program on the best network's cells, with the network as its point."""
+        assert self.best is not None
+        blocks = self.best.blocks if len(self.best.blocks) else self._random(1)
+        cells, index = cells_of(self.training.X, blocks, self.rng)
+        program = self.compile(cells)
+        with wrapping_up():
+            self.solution = unsolved(program, point_of(program, self.best, index), status, self.options["tol"], self.started)
+        self.objective = self.solution.objective
+
     def _price(self, neurons: Neurons) -> Matrix:
-        """Price the solution's dual and keep the better of it and the one before; the directions that would lower the objective."""
-        assert self.solution is not None
-        fresh = Dual.at(self.training, self.solution.dual["loss"])
-        active = neurons_of(self.solution.network()).blocks
-        known = np.vstack([active, neurons.blocks, *([] if self.dual is None else [self.dual.directions])])
-        fresh.see(known)
-        self._search(fresh, known, self._near(active, self.strategy.starts))
+        """Price the multiplier and keep the better of it and the one before; the directions that would lower the objective."""
+        assert self.best is not None
+        fresh = Dual.at(self.training, self.multiplier)
+        active = self.best.blocks
+        fresh.see(np.vstack([active, neurons.blocks, *([] if self.dual is None else [self.dual.directions])]))
+        known = np.vstack([active, spread(fresh.directions, APART, ENTER)])
+        self._search(fresh, known, self._near(active, self.strategy.starts_on(len(self.training.X))))
         if self.dual is not None:
             self.dual.see(np.vstack([active, fresh.directions]))
         if self.dual is None or fresh.bound >= self.dual.bound:
@@ -141,24 +177,21 @@ class Loop:
         self._confirm(self.dual, active)
         fresh.see(self.dual.directions)
         over = np.abs(prices(self.training, fresh.directions, fresh.nu)) > self.training.penalty.beta
-        return spread(fresh.directions[over], APART, ENTER)
+        return spread(fresh.directions[over], *((APART, ENTER) if self.polishes else (FAR, MANY)))
 
     def _confirm(self, dual: Dual, active: Matrix) -> None:
         """A gap that would end the loop is looked at again: by a proof where that is in reach, else by more starts."""
-        assert self.solution is not None
         gap = self.strategy.gap
-        if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= gap:
+        if dual.proved is None and relative_gap(self.objective, dual.bound) <= gap:
             self._prove(dual, gap)
-            if dual.proved is None and relative_gap(self.solution.objective, dual.bound) <= gap:
-                self._search(dual, self._near(active, CONFIRM * self.strategy.starts))
+            if dual.proved is None and relative_gap(self.objective, dual.bound) <= gap:
+                self._search(dual, self._near(active, CONFIRM * self.strategy.starts_on(len(self.training.X))))
 
     def _prove(self, dual: Dual, gap: float) -> None:
         """Try to prove the gap, in what is left of the time for proofs."""
-        assert self.solution is not None
         left, started = min(self.strategy.seconds_of_proof - self.proving, current().remaining()), time.perf_counter()
         if self.provable and left > 0:
-            objective = self.solution.objective
-            dual.prove(left, objective - gap * abs(objective))
+            dual.prove(left, self.objective - gap * abs(self.objective))
             self.proving += time.perf_counter() - started
 
     def _search(self, dual: Dual, *starts: Matrix) -> None:
@@ -168,20 +201,22 @@ class Loop:
 
     def _grow(self, entering: Matrix) -> Neurons:
         """The network, nearly parallel neurons merged and small ones added along the entering directions, descended together."""
-        assert self.solution is not None
-        network, penalty = merged(neurons_of(self.solution.network()), SAME), self.training.penalty
+        assert self.best is not None
+        network, penalty = merged(self.best, SAME), self.training.penalty
         residual = self.training.loss.gradient(self.training.predictions(network))
         sizes = penalty.norms(network.blocks)
-        small = SMALL * float(np.median(sizes)) if len(sizes) else 1e-3
+        small = (SMALL if self.polishes else ENTERING) * float(np.median(sizes)) if len(sizes) else 1e-3
         blocks = entering * (small / np.maximum(penalty.norms(entering), 1e-300))[:, None]
         price, output = most_violating(self.training, blocks, residual)
         signs = self.training.serving(output, np.where(price > 0, -1.0, 1.0))
+        if not self.polishes:
+            self.known.add(entering / np.maximum(penalty.norms(entering), 1e-300)[:, None], signs, KNOWN)
         start = self.training.neurons(np.vstack([network.blocks, blocks]), np.concatenate([network.signs, signs]))
-        return self._descended(start, LATER)
+        return self._descended(start, LATER if self.polishes else SHORT)
 
     def _descended(self, start: Neurons, iterations: int) -> Neurons:
         with limited(DESCENT * current().remaining()):
-            return descend(self.training, start, iterations, self.rng)
+            return descend(self.training, start, iterations, self.rng, rough=not self.polishes)
 
     def _near(self, active: Matrix, count: int) -> Matrix:
         """Starts for pricing: Gaussian directions, and every other one a random mixture of two neurons."""
@@ -196,15 +231,15 @@ class Loop:
         return self.rng.standard_normal((count, self.training.X.shape[1]))
 
     def _round(self, number: int, gap: float, patterns: int) -> Round:
-        assert self.solution is not None
+        assert self.best is not None
         assert self.dual is not None
         return Round(
             iteration=number,
-            objective=self.solution.objective,
+            objective=self.objective,
             bound=self.dual.bound,
             gap=gap,
             patterns=patterns,
-            neurons=self.solution.network().n_neurons,
+            neurons=len(self.best.signs),
             price=self.dual.price,
             elapsed=time.perf_counter() - self.started,
         )

@@ -32,6 +32,11 @@ def spread(directions: Matrix, cosine: float, count: int) -> Matrix:
     return directions[kept]
 
 
+def leaders(directions: Matrix, cosine: float) -> NDArray[np.intp]:
+    """Those that are not within `cosine` of an earlier one."""
+    return _leaders(directions, np.ones(len(directions)), cosine)[0]
+
+
 def _leaders(vectors: Matrix, signs: Matrix, cosine: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Greedy grouping in the order given: the leaders, and the number of the group that each vector is in."""
     units = unit_rows(vectors)

@@ -2,35 +2,44 @@
 
 A network is globally optimal exactly when no b with |b| <= 1 has |q' sigma(X b)| > beta, q the loss gradient at its prediction
 (Pilanci & Ergen 2020, the dual; Bach 2017, section 3). The function is positively homogeneous and linear on every cell, with
-kinks where a sample changes sides. The search runs on the sphere of the smooth factors (`Penalty.fold`), from many starts at
-once, and rounds the kinks off by a width that shrinks to nothing: on a concave kink plain ascent would jam. The ranking after a
-few steps at a large width is a good one already, so most starts are given up early.
+kinks where a sample changes sides. The search runs on the sphere of the smooth factors (`Penalty.fold`), from many starts at once.
+Half of them climb the function with its kinks rounded off widely, which finds maxima with a large basin in many dimensions; half climb
+it as it is, which finds those that the rounding hides. The best of both go on, and the best of these pass through widths that shrink to
+nothing, for on a concave kink plain ascent jams.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrangement.chunks import LARGE, chunks
+from ..arrangement.chunks import CACHED, chunks
 from ..arrangement.scaling import unit_rows
 from ..resources.deadline import current, speed
+from .merge import leaders
 from .training import Training
 
-Matrix = NDArray[np.float64]
+Matrix = NDArray[Any]  # in single precision, too
 
-#: The half-widths that ascents begin with, for samples of length one; each a third of the starts. Wide ones find maxima with a
-#: large basin in many dimensions, narrow ones those that the rounding hides.
-WIDEST = (0.1, 0.01, 0.001)
+#: Half-widths of the rounding, for samples of length one, in single precision: a few STEPS of a falling length at each; after each the best
+#: SHARE goes on.
+WIDE, STEPS, SHARE = (0.1, 0.03), 12, 0.4
 
-#: ROUGH: fractions of the widest, a few STEPS each in single precision; after each the best SHARE goes on. FINE passes through
-#: narrower widths, rounding off anew: (share of the starts, at least LEAST, and steps a width). The new rounding is what brings
-#: different starts to the same maximum.
-ROUGH, STEPS, SHARE = (1.0, 0.3, 0.1), 12, 0.4
-NARROW, FINE, LEAST = (0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5), ((0.2, 40), (0.1, 80), (0.03, 160)), 10
+#: Steps of the other half: as many as make CLIMBED looks at samples, at least STEPS, at most PATIENT. Small maxima are reached by the slow.
+CLIMBED, PATIENT = 1.5e8, 150
 
+#: Steps of the best of both halves on the function as it is. Those that are DISTINCT ends then go on.
+CLIMB, DISTINCT = 30, 0.9999
+
+#: The last passes: half-widths, steps at each, and how many starts make them: this share of all, at least LEAST, at most as many as make
+#: LOOKED looks at samples.
+NARROW, FINE, FINEST, LEAST, LOOKED = (0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5), 40, 0.03, 6, 1e8
+
+#: What the length of a step is multiplied by where it helped, and where not.
+GROW, SHRINK = 1.7, 0.4
 
 #: Ascents end when none has gained this share of its value in so many steps.
 GAIN, LOOK = 1e-9, 12
@@ -39,8 +48,8 @@ GAIN, LOOK = 1e-9, 12
 #: The length of the factors of a block of norm one.
 ROOT = np.sqrt(2)
 
-#: Looks at the price that a start takes before most are given up.
-ROUGH_LOOKS = 25
+#: Looks at the price that a start takes, until most have been given up.
+ROUGH_LOOKS = 15
 
 
 def search(training: Training, q: Matrix, starts: Matrix) -> tuple[Matrix, int]:
@@ -50,16 +59,15 @@ def search(training: Training, q: Matrix, starts: Matrix) -> tuple[Matrix, int]:
     q : (n,), the loss's multiplier, or (c n,) for c outputs, each of which is searched for. Ends with what it has at the current deadline.
     """
     n, d = training.X.shape
-    jobs = [(of_one, k) for of_one in by_output(training, q) for k in range(len(WIDEST))]
-    starts = starts[: _affordable(ROUGH_LOOKS * n * (4 * d + 20) * len(jobs) / len(WIDEST), len(starts))]
+    by = by_output(training, q)
+    starts = starts[: _affordable(ROUGH_LOOKS * n * (4 * d + 20) * len(by), len(starts))]
     found, used = [starts[:0]], 0
-    for of_one, k in jobs:
-        some = starts[k :: len(WIDEST)]
-        if current().expired():
+    for of_one in by:
+        if current().expired() or not len(starts):
             break
-        found.append(_annealed(training, of_one, some, WIDEST[k]))
-        used += len(some)
-    return np.vstack(found), used * len(WIDEST) // len(jobs)
+        found.append(_ascents(training, of_one, starts))
+        used += len(starts)
+    return np.vstack(found), used // len(by)
 
 
 def _affordable(operations: float, most: int) -> int:
@@ -68,35 +76,49 @@ def _affordable(operations: float, most: int) -> int:
     return most if np.isinf(left) else int(min(most, left * speed() / operations))
 
 
-def _annealed(training: Training, q: Matrix, starts: Matrix, widest: float) -> Matrix:
-    """The ends of all passes of the ascents that begin with one width."""
+def _ascents(training: Training, q: Matrix, starts: Matrix) -> Matrix:
+    """The ends of the ascents from some starts that were not given up."""
     penalty = training.penalty
-    if not len(starts):
-        return starts
-    z = _on_sphere(penalty.unfold(unit_rows(starts)))
-    side = np.where(prices(training, penalty.fold(z), q) < 0, -1.0, 1.0)
-    rough = _Rounded.of(training, q, np.float32)
-    for share in ROUGH:
+    rough = Rounded.of(training, q, np.float32)
+    z: Matrix = _on_sphere(penalty.unfold(unit_rows(starts)))
+    side: Matrix = np.where(prices(training, penalty.fold(z), q) < 0, -1.0, 1.0).astype(np.float32)
+    z = z.astype(np.float32)
+    wide, narrow = slice(0, None, 2), slice(1, None, 2)
+    steps = int(max(STEPS, min(PATIENT, CLIMBED / (len(starts) * len(q) / 2))))
+    ends = [_annealed(rough, z[wide], side[wide]), _best(*_ascend(rough, z[narrow], side[narrow], 0.0, steps), side[narrow])]
+    z, side = (np.concatenate(parts) for parts in zip(*ends, strict=True))
+    z, value = _ascend(rough, z, side, 0.0, CLIMB)
+    order = np.argsort(-value, kind="stable")
+    z, side = z[order], side[order]
+    found = [penalty.fold(z.astype(np.float64))]
+    few = leaders(found[0], DISTINCT)[: max(LEAST, min(int(FINEST * len(starts)), int(LOOKED / (len(NARROW) * FINE * len(q)))))]
+    z, side = z[few].astype(np.float64), side[few].astype(np.float64)
+    fine = Rounded.of(training, q, np.float64)
+    for width in NARROW:
         if current().expired():
-            return penalty.fold(z)
-        z, value = _ascend(rough, z.astype(np.float32), side.astype(np.float32), share * widest, STEPS)
-        order = np.argsort(-value, kind="stable")[: max(LEAST, int(FINE[0][0] * len(starts)), int(SHARE * len(z)))]
-        z, side = z[order], side[order]
-    z, side = z.astype(np.float64), side.astype(np.float64)
-    found: list[Matrix] = []
-    fine = _Rounded.of(training, q, np.float64)
-    # where the fewest go on from the first pass already, the passes would be the same ones again: the longest alone
-    for share, steps in FINE if int(FINE[0][0] * len(starts)) > LEAST else FINE[-1:]:
-        if current().expired():
-            return np.vstack([*found, penalty.fold(z)])
-        best = max(LEAST, int(share * len(starts)))
-        z, side = z[:best], side[:best]
-        for width in [w for w in NARROW if w <= widest]:
-            z, value = _ascend(fine, z, side, width, steps)
-        found.append(penalty.fold(z))
-        order = np.argsort(-value, kind="stable")
-        z, side = z[order], side[order]
+            break
+        z, _ = _ascend(fine, z, side, width, FINE)
+    found.append(penalty.fold(z))
     return np.vstack(found)
+
+
+def _annealed(at: Rounded, z: Matrix, side: Matrix) -> tuple[Matrix, Matrix]:
+    """Ascents with wide rounding: steps of a length that falls, whether they help or not, which pass small maxima by."""
+    for width in WIDE:
+        for k in range(STEPS):
+            if current().expired():
+                break
+            _, ahead = at.look(z, side, width)
+            z = _on_sphere(z + ahead * z.dtype.type(1 / (1 + 0.1 * k)))
+        value, _ = at.look(z, side, 0.0)
+        z, side = _best(z, value, side)
+    return z, side
+
+
+def _best(z: Matrix, value: Matrix, side: Matrix) -> tuple[Matrix, Matrix]:
+    """The share with the largest values."""
+    order = np.argsort(-value, kind="stable")[: max(LEAST, int(np.ceil(SHARE * len(z))))]
+    return z[order], side[order]
 
 
 def by_output(training: Training, q: Matrix) -> Matrix:
@@ -112,66 +134,69 @@ def prices(training: Training, blocks: Matrix, q: Matrix) -> Matrix:
 def most_violating(training: Training, blocks: Matrix, q: Matrix) -> tuple[Matrix, NDArray[np.intp]]:
     """The prices of blocks, (m,), and the outputs in which they are those, (m,)."""
     by = by_output(training, q).T
-    values = np.empty((len(blocks), by.shape[1]))
-    for part in chunks(len(blocks), len(training.X), LARGE):
-        T = blocks[part] @ training.X.T
-        values[part] = np.where(T >= 0, T, training.slope * T) @ by
+    values, across = np.zeros((len(blocks), by.shape[1])), np.ascontiguousarray(blocks.T)
+    for part in chunks(len(training.X), len(blocks), CACHED):
+        T = training.X[part] @ across
+        if training.slope:
+            T = np.where(T >= 0, T, training.slope * T)
+        else:
+            np.maximum(T, 0.0, out=T)
+        values += T.T @ by[part]
     output = np.abs(values).argmax(axis=1)
     return values[np.arange(len(values)), output], output
 
 
 @dataclass(frozen=True, eq=False)
-class _Rounded:
-    """The price function with rounded kinks. X : (n, d), rows of length one.  q : (n,), times the lengths the rows had.
-    weighted : (n, d), q X."""
+class Rounded:
+    """The price function with rounded kinks. X : (n, d), rows of length one.  q : (n,), times the lengths the rows had."""
 
     training: Training
     X: Matrix
     q: Matrix
-    weighted: Matrix
 
     @classmethod
-    def of(cls, training: Training, q: Matrix, kind: type) -> _Rounded:
+    def of(cls, training: Training, q: Matrix, kind: type) -> Rounded:
         X, weight = unit_rows(training.X), q * np.linalg.norm(training.X, axis=1)
         live = weight != 0
         X, weight = X[live], weight[live] / (np.abs(weight).max() if live.any() else 1.0)
-        return cls(training, X.astype(kind), weight.astype(kind), (weight[:, None] * X).astype(kind))
+        return cls(training, X.astype(kind), weight.astype(kind))
 
     def look(self, z: Matrix, side: Matrix, width: float) -> tuple[Matrix, Matrix]:
-        """The values (m,), and the directions of ascent along the sphere, of the length of z."""
-        pieces = chunks(len(z), len(self.X), LARGE)
-        if len(pieces) == 1:
-            return self._look(z, side, width)
-        parts = [self._look(z[piece], side[piece], width) for piece in pieces]
-        return np.concatenate([value for value, _ in parts]), np.vstack([ahead for _, ahead in parts])
+        """The values (m,), and the directions of ascent along the sphere, of the length of z. width : half of it; 0 for the kinks themselves.
 
-    def _look(self, z: Matrix, side: Matrix, width: float) -> tuple[Matrix, Matrix]:
-        """The same at once."""
-        slope, penalty = self.training.slope, self.training.penalty
-        T = penalty.fold(z) @ self.X.T
-        active = T * (0.5 / width)
-        active += 0.5
-        np.maximum(active, 0.0, out=active)
-        np.minimum(active, 1.0, out=active)
-        flat = T @ self.q if slope else 0.0
-        pull = active @ self.weighted
+        With active share a = (t / width + 1) / 2 in [0, 1] the rounded function of t is a t + width a (1 - a).
+        """
+        slope, penalty, kind = self.training.slope, self.training.penalty, z.dtype.type
+        blocks = penalty.fold(z)
+        across = np.ascontiguousarray(blocks.T)
+        pull, rounding = np.zeros_like(blocks), np.zeros(len(blocks), dtype=z.dtype)
+        for piece in chunks(len(self.X), len(blocks), CACHED):
+            some, q = self.X[piece], self.q[piece, None]
+            T = some @ across
+            if width == 0:
+                pull += np.multiply(T > 0, q, dtype=z.dtype).T @ some
+                continue
+            T *= kind(0.5 / width)
+            T += kind(0.5)
+            np.clip(T, 0.0, 1.0, out=T)
+            active = T * q
+            pull += active.T @ some
+            np.subtract(1, T, out=T)
+            T *= active
+            rounding += T.sum(axis=0)
         if slope:
-            pull = (1 - slope) * pull + slope * self.q @ self.X
-        # a (t + w (1 - a)) is the integral of a: t beyond the width, w a^2 within
-        T += width
-        T -= width * active
-        T *= active
-        value = side * ((1 - slope) * (T @ self.q) + slope * flat if slope else T @ self.q)
+            pull = kind(1 - slope) * pull + kind(slope) * (self.q @ self.X)
+        value = side * (np.einsum("jd,jd->j", blocks, pull) + kind((1 - slope) * width) * rounding)
         ahead = penalty.pull(z, side[:, None] * pull)
         ahead -= (np.einsum("jk,jk->j", ahead, z) / np.einsum("jk,jk->j", z, z))[:, None] * z
         size = _lengths(ahead)
         size[size == 0] = 1
-        ahead *= z.dtype.type(ROOT) / size
+        ahead *= kind(ROOT) / size
         return value, ahead
 
 
-def _ascend(at: _Rounded, z: Matrix, side: Matrix, width: float, steps: int) -> tuple[Matrix, Matrix]:
-    """Steps along the gradient on the sphere, each start with its own length: doubled where it helped, quartered where not."""
+def _ascend(at: Rounded, z: Matrix, side: Matrix, width: float, steps: int) -> tuple[Matrix, Matrix]:
+    """Steps along the gradient on the sphere, each start with a length of its own, which grows where it helped."""
     value, ahead = at.look(z, side, width)
     length, before = np.ones_like(value), value
     for k in range(1, steps + 1):
@@ -193,12 +218,13 @@ def _ascend(at: _Rounded, z: Matrix, side: Matrix, width: float, steps: int) -> 
         z = np.where(column, trial, z)
         ahead = np.where(column, ahead_there, ahead)
         value = np.where(better, there, value)
-        length *= np.where(better, z.dtype.type(2), z.dtype.type(0.25))
+        length *= np.where(better, z.dtype.type(GROW), z.dtype.type(SHRINK))
     return z, value
 
 
 def _on_sphere(z: Matrix) -> Matrix:
-    return z * (z.dtype.type(ROOT) / _lengths(z))
+    size = _lengths(z)
+    return z * (z.dtype.type(ROOT) / np.where(size > 0, size, 1))
 
 
 def _lengths(z: Matrix) -> Matrix:

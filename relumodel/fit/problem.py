@@ -133,7 +133,7 @@ def _given(problem: Problem, read: Read, patterns: Any, asked: FitSettings) -> F
     blocks = neurons_of(solution.network()).blocks
     dual.see(blocks)
     with wrapping_up():
-        random = np.random.default_rng(0).standard_normal((AdaptivePatterns().starts, blocks.shape[1]))
+        random = np.random.default_rng(0).standard_normal((AdaptivePatterns().starts_on(len(read.points)), blocks.shape[1]))
         starts = dual.search(np.vstack([blocks, random]))
     found = result_of(solution, dual, _status(solution, solution.tol, dual.bound), starts, [], asked.started)
     return dataclasses.replace(found, violation=solution.violation, dual=dual.nu)
@@ -182,7 +182,7 @@ def _adapted(problem: Problem, read: Read, strategy: AdaptivePatterns, asked: Fi
             asked.started,
             asked.watch,
         )
-        loop.restricted, loop.history = bool(problem.shapes or read.groups), rounds
+        loop.restricted, loop.history, loop.polishes = bool(problem.shapes or read.groups), rounds, True
         status = loop.run(neurons)
         assert loop.solution is not None
         assert loop.dual is not None

@@ -29,7 +29,7 @@ def test_the_gradient_is_that_of_differences(loss, penalty):
     start = random_start(at, 6, np.random.default_rng(1))
     z = at.penalty.unfold(start.blocks)
     z += 0.3 * np.random.default_rng(2).standard_normal(z.shape)
-    value = _objective(at, start.signs, z.shape, 0.1 if at.loss.has_kink else 0.0)
+    value = _objective(at, start.signs, z.shape, 0.1 if at.loss.has_kink else 0.0, np.float64)
     scale = 1 + np.abs(value(z.ravel())[1]).max()
     assert check_grad(lambda v: value(v)[0], lambda v: value(v)[1], z.ravel(), epsilon=1e-7) <= 1e-4 * scale
 
