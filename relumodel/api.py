@@ -233,8 +233,8 @@ class Model(declared.Model):
         backend, options : for the convex programs, as in `Program.solve`.
         tol : the relative gap of these programs; a twentieth of the gap wanted, at most 1e-5, unless given (1e-6 for others).
         time_limit : seconds for all of it; the best network so far is returned, as after Ctrl-C.
-        verbose : a line on stderr every round.  callback : called with each `Round` (for other patterns with the solver's
-            `Progress`); returning True stops.
+        verbose : a line on stderr every round, and from the first second one of what is being done: phase, iteration, objective, time
+            left.  callback : called with each `Round` (for other patterns with the solver's `Progress`); returning True stops.
         Warns with `rm.ConvergenceWarning` where adaptive patterns end before the gap is reached, and with `rm.ZeroNetworkWarning` where the
         penalty is so strong that the best network is zero.
         """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
+import re
 import sys
 
 import numpy as np
@@ -110,3 +112,64 @@ def test_other_values_of_verbose_are_refused(verbose):
 def test_not_verbose_is_silent(capfd):
     program().solve(backend="clarabel")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_phase_that_begins_is_shown_sooner_than_one_that_goes_on(capsys):
+    with progress_line() as line:
+        for k, phase in ((1, "descent"), (2, "descent"), (3, "pricing"), (4, "pricing")):
+            line(rm.Progress(k, elapsed=100.0 + k, phase=phase))
+    assert capsys.readouterr().err.splitlines() == ["101.0 s, descent, iteration 1", "103.0 s, pricing, iteration 3"]
+
+
+def fitted(**how):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((30, 3)), np.sign(rng.standard_normal(30))
+    model = rm.Model(rm.TwoLayer(rm.ReLU()), rm.Logistic(), rm.WeightDecay(0.02))
+    return model.fit(X, y, patterns=rm.AdaptivePatterns(gap=0.05, rounds=2, proof=0), **how)
+
+
+@pytest.mark.usefixtures("short_search")
+def test_a_fit_says_what_it_does_before_its_first_round_ends(capsys):
+    fitted(verbose=True, time_limit=100.0)
+    first, *_ = lines = capsys.readouterr().err.splitlines()
+    assert first.startswith("0.0 s (100 s left), round 1, descent")
+    assert any(line.startswith("round  1  objective") for line in lines)
+
+
+@pytest.mark.usefixtures("short_search")
+def test_every_part_of_a_fit_is_shown_with_its_round_and_what_it_knows(monkeypatch, capsys):
+    heard = []
+
+    @contextlib.contextmanager
+    def line(shown=True):
+        yield heard.append
+
+    monkeypatch.setattr("relumodel.resources.phases.progress_line", line)
+    result = fitted(verbose=True)
+    told = {(p.phase.split(", ")[1], int(p.phase.split(", ")[0].split()[1])) for p in heard}
+    assert {name for name, _ in told} == {"descent", "convex program", "pricing"}
+    assert {number for _, number in told} == set(range(1, result.rounds + 1))
+    known = [p for p in heard if p.phase == "round 1, descent" and p.iteration]
+    assert [p.iteration for p in known] == list(range(1, len(known) + 1))
+    assert known[-1].objective < known[0].objective
+    assert known[-1].objective >= result.bound
+    assert all(math.isnan(p.time_left) for p in heard)
+
+
+@pytest.mark.usefixtures("short_search")
+def test_a_fit_that_nobody_watches_is_silent_and_the_same(capfd):
+    quiet, shown = fitted(), fitted(verbose=True)
+    capfd.readouterr()
+    assert quiet.objective == shown.objective
+    fitted()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("short_search")
+def test_a_round_goes_above_the_live_line(capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    on_a_terminal(monkeypatch)
+    fitted(verbose=True)
+    shown = capsys.readouterr().err
+    assert "round 1, descent" in shown
+    assert any(line.startswith("round  1  objective") for line in re.split(r"[\r\n]", shown))

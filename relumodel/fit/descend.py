@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..arrangement.chunks import CACHED, chunks
 from ..resources.deadline import current
+from ..resources.phases import report
 from ..robustness.neurons import Neurons
 from .training import Training
 
@@ -52,15 +53,17 @@ def descend(training: Training, start: Neurons, iterations: int, rng: np.random.
         return start
 
     penalty = training.penalty
-    blocks, shape = start.blocks, penalty.unfold(start.blocks).shape
+    blocks, shape, iteration = start.blocks, penalty.unfold(start.blocks).shape, 0
+    report("descent")
     for width in ROUNDED if training.loss.has_kink else (0.0,):
         z = penalty.unfold(blocks)
         z += NOISE * np.sqrt(np.mean(z * z)) * rng.standard_normal(z.shape)
         value = _objective(training, start.signs, shape, width, np.float32 if rough else np.float64)
 
-        def watch(point: Matrix) -> None:
-            nonlocal blocks
-            blocks = penalty.fold(point.reshape(shape))
+        def watch(intermediate_result: Any) -> None:
+            nonlocal blocks, iteration
+            blocks, iteration = penalty.fold(intermediate_result.x.reshape(shape)), iteration + 1
+            report("descent", iteration, float(intermediate_result.fun))
             if current().expired():
                 raise StopIteration
 

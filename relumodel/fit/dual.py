@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..functions.penalties import known_norm
 from ..pricing.global_bound import global_bound
+from ..resources.phases import report
 from .price import by_output, prices, search
 from .training import Training
 
@@ -45,6 +46,7 @@ class Dual:
 
     def search(self, starts: Matrix) -> int:
         """Ascend from `starts` (m, d), zero rows left out, until the current deadline; from how many there was time."""
+        report("pricing")
         found, used = search(self.training, self.nu, starts[starts.any(axis=1)])
         self.see(found)
         return used
@@ -63,6 +65,7 @@ class Dual:
         """Price every direction, as exactly as a bound of `least` asks; a direction that shows it to be out of reach is noted."""
         from ..pricing.all_neurons import largest_price  # here, because importing relumodel should not wait for it
 
+        report("proof of the price")
         training, ends = self.training, time.perf_counter() + seconds
         highest, upper = self._highest(least), 0.0
         for q in by_output(training, self.nu):

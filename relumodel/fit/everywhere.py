@@ -59,7 +59,7 @@ def fit_everywhere(problem: Problem, patterns: Any, *how: Any) -> Fit:
     cuts = [np.zeros((0, len(w.region.low))) for w in wanted]
     extra = affine(wanted, problem.network.bias)
     relaxed, best, lowest = problem._with(everywhere=()), None, None
-    with limited(asked.limit):
+    with asked.running():
         for _ in range(ROUNDS):
             left = current().remaining()
             with limited(None if np.isinf(left) else RELAXED * left):

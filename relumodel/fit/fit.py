@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,9 @@ from ..lift.robust import ball_of
 from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.of_network import PatternsOf
 from ..patterns.pattern_set import PatternStrategy
-from ..resources.deadline import current, limited, wrapping_up
+from ..resources.deadline import current, wrapping_up
+from ..resources.phases import report, round_ended
+from ..resources.progress import Progress, line_above
 from ..resources.threads import threads_for
 from ..robustness.neurons import Neurons, neurons_of
 from ..solve.path import refuse_of_one_program
@@ -54,7 +55,7 @@ def fit(model: Model, X: Any, y: Any, sample_weight: Any, patterns: Any, *how: A
     adaptive = isinstance(patterns, AdaptivePatterns)
     given = None if adaptive and model.network.activation.unit_neurons else patterns  # None: one program, without patterns
     asked = asked_for(given, *how)
-    with limited(asked.limit), threads_for(data.X.size):
+    with asked.running(), threads_for(data.X.size):
         found = adapt(model, data, given, asked) if isinstance(given, AdaptivePatterns) else on_given(model, data, given, asked)
         with wrapping_up():
             return with_beta_max(agreed(found, model, data), model, data)
@@ -83,7 +84,7 @@ def polish(network: Any, model: Model, X: Any, y: Any, sample_weight: Any, patte
     asked = asked_for(patterns, *how)
     data = read(X, y, model.loss, sample_weight)
     refuse_perturbed(model, data)
-    with limited(asked.limit):
+    with asked.running():
         found = _polished(network, model, data, patterns, asked)
         with wrapping_up():
             return with_beta_max(found, model, data)
@@ -208,7 +209,9 @@ def asked_for(
     how = {"backend": backend, "tol": wanted if tol is None else number(tol, "tol", above=0), **options}
     if not adaptive:
         how |= {"verbose": verbose, "callback": callback}
-    return FitSettings(how, started, limit, _watcher(verbose, callback))
+    elif verbose:
+        how["callback"] = _of_program
+    return FitSettings(how, started, limit, _watcher(verbose, callback), bool(verbose) and adaptive)
 
 
 def _robust(loop: RobustLoop, start: Neurons | None) -> Fit:
@@ -256,12 +259,18 @@ def _status(solution: Solution, gap: float) -> str:
     return solution.status if solution.status in ("time limit", "interrupted", "failed") else "gap not reached"
 
 
+def _of_program(progress: Progress) -> None:
+    """A solver's line as one of the fit's."""
+    report("convex program", progress.iteration, progress.objective)
+
+
 def _watcher(verbose: bool, callback: Any) -> Callable[[Round], Any]:
     """A line on stderr a round where wanted, then the user's callback, which may stop the loop."""
 
     def watch(progress: Round) -> Any:
         if verbose:
-            print(progress, file=sys.stderr, flush=True)
+            line_above(str(progress))
+        round_ended(progress.iteration)
         try:
             return callback is not None and callback(progress)
         except KeyboardInterrupt:  # of the callback's own making: Ctrl-C itself is heard by the deadline

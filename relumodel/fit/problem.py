@@ -31,7 +31,7 @@ from ..lift.problem import Read, hardened, lower_problem, on_union
 from ..lift.values import on_values
 from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.pattern_set import PatternStrategy
-from ..resources.deadline import current, limited, wrapping_up
+from ..resources.deadline import current, wrapping_up
 from ..resources.threads import threads_for
 from ..robustness.neurons import Neurons, neurons_of
 from ..solve.solution import Solution
@@ -107,7 +107,7 @@ def fit_problem(problem: Problem, patterns: Any, *how: Any, start: Neurons | Non
                 "e.g. rm.SamplePatterns(50, seed=0)."
             )
     read = Read.of(problem)
-    with limited(asked.limit), threads_for(read.points.size):
+    with asked.running(), threads_for(read.points.size):
         if isinstance(patterns, AdaptivePatterns) and adaptive:
             return _adapted(problem, read, patterns, asked, start)
         return _given(problem, read, None if network.activation.unit_neurons else patterns, asked)

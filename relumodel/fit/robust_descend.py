@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..resources.deadline import current
+from ..resources.phases import report
 from ..robustness.neurons import Neurons
 from .robust_bound import Bound, bound
 from .robust_training import RobustTraining
@@ -57,6 +58,7 @@ def descend(training: RobustTraining, start: Neurons, steps: int, rate: float) -
         value = loss + training.cost(neurons)
         if value < lowest:
             best, lowest = neurons.blocks, value
+        report("descent", step, value)
         if done >= 1 or current().expired():
             break
         gradient = penalty.pull(z, _pulled(sides, rates)) + penalty.beta * z

@@ -27,6 +27,7 @@ from ..lift.three_layer import network_of_blocks
 from ..patterns.adaptive import AdaptivePatterns
 from ..patterns.of_network import PatternsOf
 from ..resources.deadline import current, limited
+from ..resources.phases import report
 from ..solve.solution import Solution
 from ..solve.solve import solve
 from ..trained.three_layer import ThreeLayerNetwork
@@ -167,7 +168,12 @@ class ThreeLayerLoop:
             gradient = penalty.pull(z, (on_hidden @ X).reshape(len(z), -1)) + penalty.beta * z
             return float(value) + 0.5 * penalty.beta * float(point @ point), gradient.ravel()
 
-        def watch(point: Matrix) -> None:
+        iteration = 0
+
+        def watch(intermediate_result: Any) -> None:
+            nonlocal iteration
+            iteration += 1
+            report("descent", iteration, float(intermediate_result.fun))
             if current().expired():
                 raise StopIteration
 

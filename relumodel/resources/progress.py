@@ -23,6 +23,7 @@ class Progress:
     """One line of progress. Numbers a backend does not know are NaN; before the end they are the backend's own.
 
     elapsed : seconds since `Program.solve` was called.  time_left : seconds to the time limit; NaN without one.
+    phase : what is being done, in a call of several parts.
     """
 
     iteration: int
@@ -32,6 +33,7 @@ class Progress:
     violation: float = float("nan")
     elapsed: float = float("nan")
     time_left: float = float("nan")
+    phase: str = ""
 
 
 @contextmanager
@@ -41,13 +43,16 @@ def progress_line(shown: bool = True) -> Iterator[Callable[[Progress], None]]:
         yield lambda progress: None
         return
     bar = live_bar(bar_format="{desc}")
-    due = -math.inf
+    last, due, phase = -math.inf, -math.inf, ""
 
     def tell(progress: Progress) -> None:
-        nonlocal due
-        if progress.elapsed < due:
+        nonlocal last, due, phase
+        soonest = LIVE if bar is not None else PLAIN
+        # what is begun may say nothing more for long
+        if progress.elapsed < (due if progress.phase == phase else last + soonest):
             return
-        due = progress.elapsed + (LIVE if bar is not None else max(PLAIN, SHARE * progress.elapsed))
+        last, phase = progress.elapsed, progress.phase
+        due = last + (soonest if bar is not None else max(soonest, SHARE * last))
         with suppress(OSError, ValueError):  # a closed stderr is no reason to lose a solution
             if bar is None:
                 print(describe(progress), file=sys.stderr, flush=True)
@@ -82,8 +87,24 @@ def describe(progress: Progress) -> str:
         ("violation", f"{progress.violation:.1e}"),
     ]
     left = "" if math.isnan(progress.time_left) else f" ({progress.time_left:.0f} s left)"
-    parts = [f"{progress.elapsed:.1f} s{left}", f"iteration {progress.iteration}"]
+    parts = [f"{progress.elapsed:.1f} s{left}"]
+    if progress.phase:
+        parts.append(progress.phase)
+    if progress.iteration or not progress.phase:  # a part that has none, or has just begun
+        parts.append(f"iteration {progress.iteration}")
     return ", ".join(parts + [f"{name} {text}" for name, text in numbers if text != "nan"])
+
+
+def line_above(text: str) -> None:
+    """A line on stderr that stays, above the live line if there is one."""
+    with suppress(OSError, ValueError):
+        if sys.stderr is not None and sys.stderr.isatty():
+            with suppress(ImportError):
+                from tqdm import tqdm
+
+                tqdm.write(text, file=sys.stderr)
+                return
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -108,7 +108,8 @@ class Options:
         left = float("nan") if remaining is None else remaining
         if "gap" not in numbers and math.isfinite(objective) and math.isfinite(bound):
             numbers["gap"] = relative_gap(objective, bound)
-        progress = Progress(iteration, self.unit * objective, self.unit * bound, elapsed=elapsed, time_left=left, **numbers)
+        known: dict[str, Any] = dict(numbers)
+        progress = Progress(iteration, self.unit * objective, self.unit * bound, elapsed=elapsed, time_left=left, **known)
         self.history.append(progress)
         if self.callback is not None and self.deadline.heard is None:
             try:
