@@ -14,7 +14,7 @@ from relumodel.program.arrays import Arrays
 from .first_order import ITERATIONS, PRECISIONS, bytes_needed, precision, samples
 from .first_order import solve as splitting
 from .images import unknown_map
-from .interior_point import Measure
+from .iterate import Measure
 from .linear_algebra import Gram
 from .normal_system import STEPS
 from .pricing import part, price

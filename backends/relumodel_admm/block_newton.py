@@ -119,7 +119,7 @@ class BlockNewton:
 
     def aim(self, cone: Matrix, head: Vector, body: Matrix, dual: Matrix, primal: Matrix) -> None:
         """Set the targets: s da + a ds = cone, lambda o (W^-1 dx + W dy) = (head, body), and residuals of y and s."""
-        self.dual, self.primal, self.cone = dual, primal, cone
+        self.dual, self.primal, self.cone, self.head, self.body = dual, primal, cone, head, body
         self.ratio, bend = self.norms.eliminated(*self.norms.divide(head, body))
         self.right = self.bend = bend.reshape(dual.shape) - dual
         if cone.shape[1]:
@@ -157,6 +157,10 @@ class BlockNewton:
         first, second = product(self.norms.inverse(ahead.t, self.rows(ahead.u)), self.norms.forward(self.rows(ahead.y)))
         heads = np.repeat(np.broadcast_to(norms, (len(state.u), 1)).reshape(-1), len(state.t) // len(state.u))
         self.aim(-state.s * state.a + cones - ahead.s * ahead.a, heads - head - first, -body - second, dual, primal)
+
+    def centred(self, change: Matrix) -> None:
+        """The last aim with other targets of the cones: theirs plus `change` (B, n)."""
+        self.aim(self.cone + change, self.head, self.body, self.dual, self.primal)
 
     def square(self) -> tuple[Vector, Matrix]:
         scaled = (self.norms.head, self.norms.body)

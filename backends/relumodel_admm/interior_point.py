@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .block_newton import BlockNewton, State, ratio
+from .coupled_system import Pairs, System
+from .coupling import FINE, FORMS
 from .infeasible import SUSPECT, Ray, proof_against
-from .linear_algebra import FINE, FORMS, Coupling, Gram
+from .iterate import FEASIBLE, Iterate, Measure
+from .linear_algebra import Gram
 from .norm_cone import dots
 from .scaled import Blocks, Scaled
 
@@ -27,14 +30,10 @@ Matrix = NDArray[np.float64]
 #: The share of the longest step that is taken.
 FRACTION = 0.99
 
-#: A violation, in engine units, that the repair of the point undoes at no cost that shows in a gap.
-FEASIBLE = 1e-9
-
-#: Refinement stops at this residual, relative to the complementarity, or after so many steps.
-REFINED, REFINEMENTS = 1e-5, 6
-
-#: Refinement goes on while the residual would change the dual y of a norm by more than this share of its distance from the ball.
-SLIP = 0.1
+#: Directions are centred up to so many times where the coupling matrix takes DEAR times the operations of a product with all blocks: towards
+#: products within NEAR of their aim after a step that is longer by FURTHER, kept while the step becomes longer by GAIN. The affine step is
+#: then taken to reach BOLD further than it does, in choosing the aim.
+CORRECTORS, DEAR, NEAR, FURTHER, GAIN, BOLD = 3, 300.0, (0.1, 10.0), 0.3, 0.02, 0.25
 
 #: Where zero is outside of constraints, norms and rows of cones start this many times larger: how large they become is not known then,
 #: and steps from a start that is too small are short. Too large a start costs two or three iterations.
@@ -46,9 +45,6 @@ HARD = 1.0
 #: Rows of the cones start at this many times the size that suffices to fit the data, or at that of u where it is less.
 REACH = 500.0
 
-#: A direction with a larger residual is not taken; the regularisation is raised instead.
-ROUGH = 0.1
-
 #: Above this gap the coupling matrix is formed in float32.
 COARSE = 1e-4
 
@@ -56,43 +52,6 @@ COARSE = 1e-4
 #: of the n samples' intervals at B^SHARING mu. With equal targets the many rows of the cones force q and y against their
 #: boundaries long before they are near their final values, and steps become short.
 SHARING = 0.75
-
-#: What is added to the curvature of a row, as a share of its weight's inverse; refinement takes it out again. Where the system could not be
-#: solved, because equations depend on each other, more of it stays in: a proximal step of their multipliers.
-SOFT = 1e-10
-
-
-@dataclass
-class Iterate:
-    """Where the interior point is. h and l are zero where the interval has no end."""
-
-    state: State
-    q: Vector
-    h: Vector
-    l: Vector  # noqa: E741
-
-    def take(self, kept: NDArray) -> Iterate:
-        """The iterate on some of its blocks."""
-        return Iterate(self.state.take(kept), self.q, self.h, self.l)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What an iterate proves on its blocks: the objective at u, the bound of (q, a) scaled into the dual's domain."""
-
-    objective: float
-    bound: float
-    violation: float
-
-    @property
-    def gap(self) -> float:
-        return (self.objective - self.bound) / (abs(self.objective) or 1.0)
-
-    @property
-    def worth(self) -> float:
-        """Orders measures, the best first: the gap that is left once the violation is repaired, about."""
-        repair = self.violation if self.violation > FEASIBLE else 0.0
-        return (abs(self.objective - self.bound) + repair) / (abs(self.objective) or 1.0)
 
 
 @dataclass
@@ -115,7 +74,7 @@ class InteriorPoint:
         self.problem, self.gram, self.blocks = problem, gram, blocks
         loss = problem.loss
         self.has_high, self.has_low = np.isfinite(loss.high), np.isfinite(loss.low)
-        self.ends = int(self.has_high.sum() + self.has_low.sum())
+        self.ends = int((self.has_high | self.has_low).sum())  # both of an interval as one: aims a little higher, which saves steps
         self.norm_weight = max(1, blocks.side.shape[1]) ** SHARING
         self.loss_weight = blocks.count**SHARING
         self.forms = FORMS if min(loss.size, blocks.count * gram.X.shape[1]) <= FINE else FORMS[:-1]
@@ -172,7 +131,7 @@ class InteriorPoint:
                     break
                 if k == 0 or measure.worth <= best_measure.worth:
                     best, best_measure = at, measure
-                if measure.gap <= tol and measure.violation <= FEASIBLE:
+                if measure.gap <= tol and measure.violation <= FEASIBLE * max(1.0, abs(measure.objective)):
                     return Outcome(at, measure, k, True)
                 if watch is not None and watch(measure, at):
                     return Outcome(at, measure, k, False, stopped=True)
@@ -198,24 +157,46 @@ class InteriorPoint:
     def _step(self, at: Iterate, forward: Forward, extra: float, form: str) -> tuple[Iterate, float]:
         """One predictor-corrector step."""
         newton = BlockNewton(self.blocks, self.gram, at.state, extra=extra)
-        pairs = Pairs(self, at, forward)
-        system = System(self, newton, at, pairs, forward.total, form, extra)
+        pairs = Pairs(self.problem.loss, at, self._ends(at.q), forward.r)
+        system = System(self.problem, newton, at, pairs, forward.total, form, extra)
         mu = forward.mu
         newton.affine(forward.dual, forward.primal)
         ahead = system.direction(-at.h * pairs.high * self.has_high, -at.l * pairs.low * self.has_low)
         alpha = min(1.0, *self._longest(at, pairs, ahead))
-        towards = (1 - alpha) ** 3 * mu
+        dear = system.coupling.share > DEAR
+        towards = max(1 - alpha - BOLD * dear, 0.05 * dear) ** 3 * mu
         newton.corrected(towards, self.norm_weight * towards, ahead.state, forward.dual, forward.primal)
         at_ends = self.loss_weight * towards
-        ahead = system.direction(
-            (at_ends - at.h * pairs.high + ahead.h * ahead.q) * self.has_high,
-            (at_ends - at.l * pairs.low - ahead.l * ahead.q) * self.has_low,
-        )
+        high = (at_ends - at.h * pairs.high + ahead.h * ahead.q) * self.has_high
+        low = (at_ends - at.l * pairs.low - ahead.l * ahead.q) * self.has_low
+        ahead = system.direction(high, low)
+        if dear:
+            ahead = self._centred(system, ahead, high, low, towards)
         primal, dual = (min(1.0, FRACTION * alpha) for alpha in self._longest(at, pairs, ahead))
         state = State(*vars(at.state).values())
         state.step(ahead.state, primal, dual)
         after = Iterate(state, at.q + dual * ahead.q, at.h + primal * ahead.h, at.l + primal * ahead.l)
         return after, min(primal, dual)
+
+    def _centred(self, system: System, ahead: Iterate, high: Vector, low: Vector, towards: float) -> Iterate:
+        """A direction with longer steps, by solves with the factors at hand (Gondzio 1996, "Multiple centrality corrections"): products of
+        pairs that would be far from their aim after such a step are sent towards it."""
+        at, pairs, newton, ends = system.at, system.pairs, system.newton, self.loss_weight * towards
+        longest = self._longest(at, pairs, ahead)
+        for _ in range(CORRECTORS):
+            if min(longest) >= 1:
+                break
+            primal, dual = (min(1.0, alpha + FURTHER) for alpha in longest)
+            state, step = at.state, ahead.state
+            newton.centred(_lack((state.s + primal * step.s) * (state.a + dual * step.a), towards))
+            high = high + _lack((at.h + primal * ahead.h) * (pairs.high - dual * ahead.q), ends) * self.has_high
+            low = low + _lack((at.l + primal * ahead.l) * (pairs.low + dual * ahead.q), ends) * self.has_low
+            other = system.direction(high, low)
+            now = self._longest(at, pairs, other)
+            if min(now) < min(longest) + GAIN or max(now) < 0.9 * max(longest):
+                break
+            ahead, longest = other, now
+        return ahead
 
     def _longest(self, at: Iterate, pairs: Pairs, ahead: Iterate) -> tuple[float, float]:
         """The longest primal and dual steps."""
@@ -227,6 +208,11 @@ class InteriorPoint:
             primal = min(primal, float(ratio(e[has], de[has])))
             dual = min(dual, float(ratio(distance[has], dq[has])))
         return primal, dual
+
+
+def _lack(products: Matrix, aim: float) -> Matrix:
+    """What products lack to NEAR of their aim, or exceed it by, this no more than NEAR itself."""
+    return np.maximum(np.clip(products, NEAR[0] * aim, NEAR[1] * aim) - products, -NEAR[1] * aim)
 
 
 class Forward:
@@ -269,69 +255,3 @@ class Forward:
         out = low < 0
         size = np.sqrt(dots(self.at.state.u, self.at.state.u))
         return float((np.minimum(1.0, -low[out] / np.maximum(high[out], 1e-300)) * size[out]).max(initial=0.0))
-
-
-class Pairs:
-    """The loss at an iterate: distances to the ends of the interval, its curvature E, and its residual."""
-
-    def __init__(self, solver: InteriorPoint, at: Iterate, forward: Forward) -> None:
-        self.high, self.low = solver._ends(at.q)
-        slope, curvature = solver.problem.loss.conjugate_slopes(at.q)
-        self.E = curvature + at.h / self.high + at.l / self.low
-        self.residual = forward.r - slope - at.h + at.l
-
-
-class System:
-    """Blocks and loss together: from the targets of `newton` and of the interval's ends to a direction."""
-
-    def __init__(
-        self, solver: InteriorPoint, newton: BlockNewton, at: Iterate, pairs: Pairs, total: float, form: str, extra: float
-    ) -> None:
-        self.solver, self.newton, self.pairs, self.at, self.total = solver, newton, pairs, at, total
-        gram, problem = solver.gram, solver.problem
-        soft = SOFT * extra / problem.loss.weights
-        self.E = pairs.E + soft * problem.loss.hard if extra > 1 else pairs.E
-        self.coupling = Coupling(solver.blocks, problem.readings, gram.X, gram.XT, newton.factors, pairs.E + soft, form)
-
-    def direction(self, high: Vector, low: Vector) -> Iterate:
-        """Targets e dh + h de = high (and low alike) at the ends. Refinement takes the regularisation out."""
-        pairs, problem = self.pairs, self.solver.problem
-        r = -pairs.residual + high / pairs.high - low / pairs.low
-        du, dU, da, dq = self._refined(r)
-        state = self.newton.direction(du, dU, da, problem.pulls(self.solver.blocks, dq))
-        at = self.at
-        h = (high + at.h * dq) / pairs.high  # 0 where there is no end
-        l = (low - at.l * dq) / pairs.low  # noqa: E741
-        return Iterate(state, dq, h, l)
-
-    def _refined(self, r: Vector) -> tuple[Matrix, Matrix, Matrix, Vector]:
-        """du, X du, da and dq by iterative refinement against the true system; raises LinAlgError when that does not help.
-
-        The corrections of da are added up too, instead of made from the sum of du: where s is tiny, a / s would magnify what
-        rounding leaves in X du, and da has to cancel F'dq to the last digit that a column of another scale asks for."""
-        newton, gram, blocks, problem = self.newton, self.solver.gram, self.solver.blocks, self.solver.problem
-        room = SLIP * (1 - problem.gauges(self.at.state.y))
-        du, dq = self.coupling.solve(newton.right, r)
-        dU = du @ gram.XT
-        da = newton.multipliers(dU)
-        error = np.inf
-        for k in range(REFINEMENTS + 1):
-            wrong = newton.left(du, da, problem.pulls(blocks, dq))
-            off = r - problem.predict(blocks, dU) + self.E * dq
-            worth = self._worth(wrong, off, du, dq)
-            now = max(worth / REFINED, float((problem.gauges(wrong) / room).max()))
-            if now <= 1 or k == REFINEMENTS or now > 0.5 * error:
-                break
-            error = now
-            du_more, dq_more = self.coupling.solve(wrong, off)
-            dU_more = du_more @ gram.XT
-            du, dU, dq, da = du + du_more, dU + dU_more, dq + dq_more, da + newton.followed(dU_more)
-        if not worth <= ROUGH:
-            raise np.linalg.LinAlgError("the coupled system could not be solved")
-        return du, dU, da, dq
-
-    def _worth(self, wrong: Matrix, off: Vector, du: Matrix, dq: Vector) -> float:
-        """What the residuals of a direction are worth in the objective, against the complementarity there is."""
-        at = self.at
-        lost = np.abs(off) @ (np.abs(at.q) + np.abs(dq)) + (np.abs(wrong) * (np.abs(at.state.u) + np.abs(du))).sum()
-        return float(lost / self.total)

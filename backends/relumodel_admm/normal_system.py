@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from relumodel.functions.roots import on_host
 from relumodel.program.arrays import Arrays
 
-from .images import Images, SeparateImages, add_signed, signed_sum
+from .images import Images, SeparateImages
+from .readers import add_signed, signed_sum
 
 #: Up to this many variables, and entries of the maps written out, the normal matrix is formed and factorised.
 DENSE, ENTRIES = 600, 2e7

@@ -27,6 +27,15 @@ class Readings:
         """(n,) the adjoint at q (m,)."""
         return q if self.matrix is None else self.matrix.T @ q
 
+    @property
+    def single(self) -> bool:
+        """Whether every reading is of one value."""
+        return self.matrix is None or bool((np.diff(self.matrix.indptr) <= 1).all())
+
+    def squared_back(self, w: Vector) -> Vector:
+        """(n,) the diagonal of A' diag(w) A."""
+        return w if self.matrix is None else self.matrix.multiply(self.matrix).T @ w
+
     def count(self, n: int) -> int:
         """m, at n points."""
         return n if self.matrix is None else self.matrix.shape[0]

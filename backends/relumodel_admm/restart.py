@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from relumodel.program.program import Term
 
 from .block_newton import State
-from .interior_point import Iterate
+from .iterate import Iterate
 from .scaled import Scaled
 
 #: Ratios of penalty strengths beyond which the next solve starts from nothing, and makes the iterate for those that follow.

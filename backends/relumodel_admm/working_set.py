@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from relumodel.backend import current, speed
 
 from .infeasible import Ray
-from .interior_point import InteriorPoint, Iterate, Measure, Outcome
+from .interior_point import InteriorPoint, Outcome
+from .iterate import Iterate, Measure
 from .linear_algebra import Gram
 from .pricing import LIMIT, Prices, part, price
 from .scaled import Scaled

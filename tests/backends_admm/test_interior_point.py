@@ -203,3 +203,17 @@ def test_penalties_near_zero_are_solved_as_well_as_small_ones(loss) -> None:
     for beta in (0.0, 5e-324, 1e-300, 1e-30, 1e-16, 1e-12):
         found = solved(program(loss, rm.WeightDecay(beta)))
         assert found.bound <= found.objective <= small * (1 + 1e-5) + 1e-7
+
+
+@pytest.mark.parametrize("loss", [rm.Squared(), rm.Hinge(), rm.Logistic()], ids=["squared", "hinge", "logistic"])
+def test_centred_steps_end_where_others_do(loss, monkeypatch) -> None:
+    """Where factors are dear, steps are corrected with those at hand; here they always are, or never."""
+    X = np.random.default_rng(3).standard_normal((150, 4))
+    compiled = program(loss, rm.WeightDecay(1e-3), X=X, patterns=20)
+    found = []
+    for dear in (0.0, np.inf):
+        monkeypatch.setattr("relumodel_admm.interior_point.DEAR", dear)
+        found.append(solved(compiled))
+        assert found[-1].gap <= 1e-6
+    assert found[0].objective == pytest.approx(found[1].objective, rel=2e-6)
+    assert found[0].iterations < found[1].iterations

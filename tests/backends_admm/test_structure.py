@@ -5,9 +5,10 @@ import pytest
 from scipy.optimize import nnls
 
 import relumodel as rm
-from relumodel_admm import linear_algebra
+from relumodel_admm import coupling as couplings
 from relumodel_admm.block_newton import BlockNewton, State
-from relumodel_admm.linear_algebra import Coupling, Gram, inverse_factors
+from relumodel_admm.coupling import Coupling
+from relumodel_admm.linear_algebra import Gram, inverse_factors
 from relumodel_admm.norm_cone import NormScaling, longest_step
 from relumodel_admm.pricing import price
 from relumodel_admm.scaled import scaled
@@ -39,18 +40,19 @@ def test_gram_both_ways(rng, units):
         assert np.allclose(np.tril(Gram(units.X, memory).weighted(weights)), np.tril(dense))
 
 
-@pytest.mark.parametrize("tall", [0, 1e9], ids=["narrow", "wide"])
+@pytest.mark.parametrize("memory", [1e9, 0.0], ids=["pairs", "products"])
+@pytest.mark.parametrize("worth", [0, 1e9], ids=["narrow", "wide"])
 @pytest.mark.parametrize("which", [np.arange(12), np.array([0, 6, 2, 9])], ids=["all", "some"])
-@pytest.mark.parametrize("form", linear_algebra.FORMS)
-def test_coupling_solves_the_whole_system(rng, units, monkeypatch, tall, which, form):
-    monkeypatch.setattr(linear_algebra, "TALL", tall)
-    monkeypatch.setattr(linear_algebra, "FINE", tall)
-    monkeypatch.setattr(linear_algebra, "PIECE", 8 * units.X.size * 2)
-    blocks, gram = units.blocks(which), Gram(units.X)
+@pytest.mark.parametrize("form", couplings.FORMS)
+def test_coupling_solves_the_whole_system(rng, units, monkeypatch, memory, worth, which, form):
+    monkeypatch.setattr(couplings, "WORTH", worth)
+    monkeypatch.setattr(couplings, "FINE", worth)
+    monkeypatch.setattr(couplings, "PIECE", 8 * units.X.size * 2)
+    blocks, gram = units.blocks(which), Gram(units.X, memory)
     B, n, d = len(which), *units.X.shape
     H, E = spd(rng, B, d), 1 + rng.random(n)
     R, r = rng.standard_normal((B, d)), rng.standard_normal(n)
-    coupling = Coupling(blocks, units.readings, gram.X, gram.XT, inverse_factors(H), E, form)
+    coupling = Coupling(blocks, units.readings, gram, inverse_factors(H), E, form)
     du, dq = coupling.solve(R, r)
     for _ in range(3 * (form == "single")):  # refinement, as the interior point does it
         mask = blocks.mask
@@ -133,3 +135,23 @@ def test_prices_agree_with_least_squares(rng, units):
         assert np.allclose(np.linalg.norm(proved, axis=1), prices.gauge)
         assert (prices.multipliers >= 0).all()
         assert (prices.promise <= gauge + 1e-9).all()
+
+
+@pytest.mark.parametrize("worth", [0, 1e9], ids=["narrow", "wide"])
+@pytest.mark.parametrize("kind", ["single values", "sums"])
+def test_coupling_of_readings(rng, monkeypatch, worth, kind):
+    """Readings that repeat values, leave some out, or add them up: A F in place of F."""
+    monkeypatch.setattr(couplings, "WORTH", worth)
+    X, f = rng.standard_normal((20, 3)), rm.TwoLayer(rm.LeakyReLU(0.2))
+    terms = rm.Squared()(f(X[:15]), rng.standard_normal(15)) + rm.Hinge()(f(X[10:]), np.ones(10)) + rm.WeightDecay(0.1)
+    constraints = [f(X[:4]) <= 1] if kind == "single values" else [f(X).mean() == 0, f(X[:2]) - f(X[2:4]) >= 0]
+    units = scaled(rm.Problem(terms, constraints).compile(rm.SamplePatterns(5, seed=0)))
+    blocks, gram = units.blocks(np.arange(units.count)), Gram(units.X)
+    B, d, m = blocks.count, 3, units.loss.size
+    H, E = spd(rng, B, d), 1 + rng.random(m)
+    R, r = rng.standard_normal((B, d)), rng.standard_normal(m)
+    du, dq = Coupling(blocks, units.readings, gram, inverse_factors(H), E).solve(R, r)
+    A = units.readings.matrix.toarray()
+    F = [A @ (mask[:, None] * units.X) for mask in blocks.mask]
+    assert np.allclose(np.stack([H[b] @ du[b] + F[b].T @ dq for b in range(B)]), R)
+    assert np.allclose(sum(F[b] @ du[b] for b in range(B)) - E * dq, r)
