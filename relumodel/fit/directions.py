@@ -100,10 +100,12 @@ class Wanted:
 
 
 class Found(NamedTuple):
-    """The network's solution, what is proved of it, and the points (n, d) of the active cuts of every constraint; `proved` : all are."""
+    """The network's solution, what is proved of it, and the points (n, d) of the cuts that the solution knew, and of the active ones, of every
+    constraint; `proved` : all are."""
 
     solution: Solution
     certificates: tuple[Certificate, ...]
+    used: tuple[Matrix, ...]
     active: tuple[Matrix, ...]
 
     @property
@@ -167,7 +169,8 @@ def _proved(solution: Solution, wanted: list[Wanted], cuts: list[Matrix], rows: 
         used = weights[w.given.output]
         tight = row @ used - w.given.sign * w.given.level - margin
         active.append(points[: len(row)][tight <= margin + 1e-3 * (np.abs(row) @ np.abs(used))])
-    return Found(solution, extremes, tuple(active))
+    known = tuple(points[: len(row)] for points, row in zip(cuts, rows, strict=True))
+    return Found(solution, extremes, known, tuple(active))
 
 
 def certificates_of(network: Any, wanted: list[Wanted]) -> tuple[Certificate, ...]:
@@ -206,7 +209,7 @@ def _sampled(wanted: Wanted, read: Read, base: Program) -> Matrix:
     region = wanted.region
     D = int((region.half > 0).sum())
     random = np.random.default_rng(0).uniform(-1.0, 1.0, (SAMPLED, D))
-    points = [np.array([region.at(omega) for omega in random])]
+    points = [region.at(random)]
     X: Matrix = base.inverse.X
     points.append(X[((region.low <= X) & (region.high >= X)).all(axis=1)])
     return np.vstack(points)

@@ -21,6 +21,7 @@ from ..lift.problem import Read
 from ..patterns.adaptive import AdaptivePatterns
 from ..resources.deadline import current, limited, wrapping_up
 from ..robustness.neurons import neurons_of
+from .columns import entering
 from .directions import Found, Wanted, affine, certificates_of, on_directions
 from .fit import asked_for
 from .problem import fit_problem
@@ -33,6 +34,9 @@ ROUNDS, RELAXED, SPAN = 4, 0.5, 0.02
 
 #: The share of what may be left to gain that makes another round worth its time.
 WORTH = 0.15
+
+#: How often directions that pay are added to those of a relaxation on adaptive patterns, and the least gap that they are added for.
+ENRICHED, LEAST = 5, 2e-2
 
 #: The share of the gap wanted that is asked of a relaxation.
 SHARE = 0.75
@@ -53,7 +57,7 @@ def fit_everywhere(problem: Problem, patterns: Any, *how: Any) -> Fit:
     wanted = [Wanted.of(given, problem, problem.network.bias) for given in problem.everywhere]
     # differences over segments are no plain readings; what auto tries after the first conic solver takes long to be no better
     again = "clarabel" if backend == "auto" else backend
-    gap = 1e-6 if adaptive is None else adaptive.gap
+    gap, times = (1e-6, 2) if adaptive is None else (adaptive.gap, ENRICHED)
     if adaptive is not None:  # what the proof costs comes on top
         patterns = dataclasses.replace(adaptive, gap=SHARE * gap)
     cuts = [np.zeros((0, len(w.region.low))) for w in wanted]
@@ -72,7 +76,7 @@ def fit_everywhere(problem: Problem, patterns: Any, *how: Any) -> Fit:
             directions = [neurons_of(network).blocks, extra]
             if best is not None:
                 directions.append(neurons_of(best.solution.network()).blocks)
-            above = on_directions(problem, Read.of(problem), wanted, _different(directions), cuts, min(asked.options["tol"], 1e-6))
+            above = _above(problem, wanted, _different(directions), cuts, min(asked.options["tol"], 1e-6), gap, times)
             before, best = best, _better(best, above)
             if above is None or _ended(best, lowest, gap) or current().expired() or below.status == "interrupted":
                 break
@@ -82,6 +86,28 @@ def fit_everywhere(problem: Problem, patterns: Any, *how: Any) -> Fit:
         assert lowest is not None
         with wrapping_up():
             return _result(problem, best, below, lowest, gap, wanted, started)
+
+
+def _above(
+    problem: Problem, wanted: list[Wanted], blocks: Matrix, cuts: list[Matrix], tol: float, gap: float, times: int
+) -> Found | None:
+    """The best network on the directions, and on those that pay at its multipliers, while they do."""
+    read, best = Read.of(problem), None
+    for k in range(times):
+        found = on_directions(problem, read, wanted, blocks, cuts, tol)
+        before, best = best, _better(best, found)
+        if found is None or best is not found or not found.proved or current().expired():
+            break
+        if before is not None and before.solution.objective - found.solution.objective < 0.1 * max(gap, LEAST) * abs(
+            found.solution.objective
+        ):
+            break
+        network: Any = found.solution.network()
+        fresh = entering(problem, read, wanted, found, k)
+        if not len(fresh):
+            break
+        blocks = _different([neurons_of(network).blocks, affine(wanted, problem.network.bias), fresh])
+    return best
 
 
 def _different(directions: list[Matrix]) -> Matrix:
@@ -163,7 +189,9 @@ def _result(problem: Problem, best: Found | None, below: Fit, lowest: Fit, gap: 
         objective, violation = below.objective, below.violation
     else:
         certificates, solution = best.certificates, best.solution
-        objective, violation = solution.objective, solution.violation
+        # cuts have margins, and what they ask of the network itself is in the certificates
+        own = tuple(t for t in solution.program.terms if t.name != "everywhere")
+        objective, violation = solution.objective, dataclasses.replace(solution.program, terms=own).violation(solution.point)
         found = dataclasses.replace(lowest, network=solution.network(), solution=solution, program=solution.program)
     # what a search did not find may be found here
     bound = min(lowest.bound, objective) if lowest.bound_kind == "estimated" else lowest.bound

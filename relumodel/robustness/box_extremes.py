@@ -73,9 +73,10 @@ class Region:
         return 0.5 * (self.high - self.low)
 
     def at(self, omega: Matrix) -> Matrix:
-        """The point of the box at omega, one entry for every half-width that is not 0."""
-        x, half = self.centre, self.half
-        x[half > 0] += half[half > 0] * omega
+        """The point of the box at omega, or the points (n, d) at (n, k): one entry for every half-width that is not 0."""
+        half = self.half
+        x = np.broadcast_to(self.centre, (*omega.shape[:-1], len(half))).copy()
+        x[..., half > 0] += half[half > 0] * omega
         return self.clip(x)
 
     def clip(self, x: Matrix) -> Matrix:

@@ -10,15 +10,16 @@ import pandas as pd
 import pytest
 
 import relumodel as rm
+from relumodel.fit.columns import entering
 from relumodel.fit.directions import Wanted, affine, on_directions
 from relumodel.lift.problem import Read
 
 RNG = np.random.default_rng(0)
-X = pd.DataFrame(RNG.uniform(-1, 1, (24, 2)), columns=["age", "income"])
-Y = X.age.to_numpy() ** 3 + 0.5 * np.sin(4 * X.income.to_numpy()) + 0.2 * RNG.normal(size=24)
+X = pd.DataFrame(RNG.uniform(-1, 1, (16, 2)), columns=["age", "income"])
+Y = X.age.to_numpy() ** 3 + 0.5 * np.sin(4 * X.income.to_numpy()) + 0.2 * RNG.normal(size=16)
 F = rm.TwoLayer(rm.ReLU(), bias=True)
 LOSS = rm.Squared()(F(X), Y) + rm.WeightDecay(5e-3)
-QUICK = rm.AdaptivePatterns(gap=2e-2, seed=0, width=12, starts=60, rounds=8)
+QUICK = rm.AdaptivePatterns(gap=5e-2, seed=0, width=8, starts=20, rounds=4)
 BOX = rm.Box.of(X)
 
 
@@ -30,7 +31,7 @@ def inside(box: rm.Box, count: int = 40_000) -> np.ndarray:
 def test_values_are_kept_everywhere() -> None:
     box = rm.Box([-1.5, -1], [1.0, 1.2], ("age", "income"))
     problem = rm.Problem(LOSS, [F(box) >= -0.4, F(box) <= 0.5])
-    found = problem.fit(rm.AdaptivePatterns(gap=8e-2, seed=0, width=12, starts=30, rounds=4))
+    found = problem.fit(rm.SamplePatterns(15, seed=0))
     values = found.network(inside(box))
     assert values.min() >= -0.4
     assert values.max() <= 0.5
@@ -42,8 +43,6 @@ def test_values_are_kept_everywhere() -> None:
     assert found.certificates[1].worst >= values.max() - 1e-9
     assert "holds everywhere (proved" in str(found)
     assert found.bound <= found.objective
-    assert found.gap <= 8e-2
-    assert found.status == "optimal"
     free = rm.Problem(LOSS).compile(rm.SamplePatterns(40, seed=0)).solve()
     assert found.objective > free.objective  # the bounds cost something
 
@@ -63,6 +62,7 @@ def test_features_are_monotone_everywhere(kind: str) -> None:
     assert (slopes.low_bound if kind == "increasing" else -slopes.high_bound) >= 0
     assert found.bound <= found.objective
     assert found.gap <= (5e-2 if kind == "increasing" else 1.0)
+    assert found.status == "optimal" or kind == "decreasing"
     neurons = rm.Problem(LOSS, getattr(F, kind)("age", how="neurons")).compile(rm.SamplePatterns(30, seed=0)).solve()
     assert found.bound <= neurons.objective  # a smaller class
     assert f"f is {kind} in 'age', everywhere in" in str(problem)
@@ -77,12 +77,12 @@ def test_the_program_on_directions_is_that_written_by_hand() -> None:
     found = on_directions(problem, Read.of(problem), wanted, blocks, cuts, 1e-9)
     assert found is not None
     assert found.proved
-    U, Z = blocks / np.linalg.norm(blocks, axis=1)[:, None], np.column_stack([X, np.ones(24)])
+    U, Z = blocks / np.linalg.norm(blocks, axis=1)[:, None], np.column_stack([X, np.ones(16)])
     a = cp.Variable(len(U))
     # more points than the library used, none of which it knows: the best weights are no better
     G = np.column_stack([inside(BOX, 3000), np.ones(3000)])
     rises, values = (G @ U.T >= 0) * U[:, 0], np.maximum(G @ U.T, 0)
-    objective = cp.sum_squares(np.maximum(Z @ U.T, 0) @ a - Y) / 48 + 5e-3 * cp.norm1(a)
+    objective = cp.sum_squares(np.maximum(Z @ U.T, 0) @ a - Y) / 32 + 5e-3 * cp.norm1(a)
     constraints = [rises @ a >= 0, values @ a <= 0.6]
     sampled = cp.Problem(cp.Minimize(objective), constraints).solve(solver="CLARABEL")
     assert found.solution.objective >= sampled * (1 - 1e-6)
@@ -90,6 +90,24 @@ def test_the_program_on_directions_is_that_written_by_hand() -> None:
     constraints += [((cuts[0] @ U.T >= 0) * U[:, 0]) @ a >= 0, np.maximum(cuts[1] @ U.T, 0) @ a <= 0.6]
     exact = cp.Problem(cp.Minimize(objective), constraints).solve(solver="CLARABEL")
     assert exact * (1 - 1e-6) <= found.solution.objective <= exact * (1 + 1e-3)
+
+
+def test_directions_that_pay_lower_the_objective() -> None:
+    problem = rm.Problem(LOSS, [F.increasing("age"), F(BOX) <= 0.6])
+    wanted = [Wanted.of(given, problem, True) for given in problem.everywhere]
+    blocks = np.vstack([np.random.default_rng(3).normal(size=(6, 3)), affine(wanted, True)])
+    cuts = [np.zeros((0, 3)) for _ in wanted]
+    objectives = []
+    for seed in range(3):
+        found = on_directions(problem, Read.of(problem), wanted, blocks, cuts, 1e-8)
+        assert found is not None
+        assert found.proved
+        objectives.append(found.solution.objective)
+        fresh = entering(problem, Read.of(problem), wanted, found, seed)
+        assert len(fresh)
+        blocks = np.vstack([blocks, fresh])
+    assert objectives[1] < 0.97 * objectives[0]
+    assert objectives[2] < objectives[1]
 
 
 def test_other_patterns_other_constraints_and_shapes() -> None:
@@ -104,7 +122,7 @@ def test_other_patterns_other_constraints_and_shapes() -> None:
 def test_several_outputs_are_bounded_one_by_one() -> None:
     q = rm.TwoLayer(rm.LeakyReLU(0.1), bias=True, outputs=2)
     both = rm.Squared()(q(X), np.column_stack([Y, -Y])) + rm.WeightDecay(1e-2)
-    found = rm.Problem(both, [q(BOX)[0] <= 0.3, q(BOX)[:, 1] >= -0.2]).fit(rm.SamplePatterns(20, seed=0))
+    found = rm.Problem(both, [q(BOX)[0] <= 0.3, q(BOX)[:, 1] >= -0.2]).fit(rm.SamplePatterns(6, seed=0))
     values = found.network(inside(BOX))
     assert values[:, 0].max() <= 0.3
     assert values[:, 1].min() >= -0.2
@@ -159,7 +177,7 @@ def test_steps_at_points() -> None:
     up, down = X.copy(), X.copy()
     up["age"], down["age"] = np.minimum(X.age + 0.2, X.age.max()), np.maximum(X.age - 0.2, X.age.min())
     assert (network(up) - network(down)).min() >= -1e-9
-    assert "by steps at 24 points" in str(problem)
+    assert "by steps at 16 points" in str(problem)
 
 
 @pytest.mark.parametrize(
