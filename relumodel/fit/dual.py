@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..functions.penalties import known_norm
 from ..pricing.global_bound import global_bound
 from ..resources.phases import report
+from .odds import Odds, odds_of
 from .price import by_output, prices, search
 from .training import Training
 
@@ -26,13 +27,14 @@ HALVINGS = 30
 @dataclass(eq=False)
 class Dual:
     """q : (n,), or (c n,) for c outputs, in the domain of the loss's conjugate.  directions : (m, d) the largest prices seen, |b| = 1 in the penalty's norm.
-    proved : a proven upper bound on every price, or None.
+    proved : a proven upper bound on every price, or None.  searched : the odds of the last search from independent starts, or None.
     """
 
     training: Training
     q: Matrix
     directions: Matrix
     proved: float | None = None
+    searched: Odds | None = None
 
     @classmethod
     def at(cls, training: Training, q: Matrix) -> Dual:
@@ -44,12 +46,17 @@ class Dual:
         pulled = getattr(self.training.loss, "pulled", None)
         return self.q if pulled is None else pulled(self.q)
 
-    def search(self, starts: Matrix) -> int:
-        """Ascend from `starts` (m, d), zero rows left out, until the current deadline; from how many there was time."""
+    def search(self, starts: Matrix, independent: bool = False) -> int:
+        """Ascend from `starts` (m, d), zero rows left out, until the current deadline; from how many there was time.
+
+        independent : the starts were drawn independently of each other; then `odds` are noted.
+        """
         report("pricing")
-        found, used = search(self.training, self.nu, starts[starts.any(axis=1)])
-        self.see(found)
-        return used
+        found = search(self.training, self.nu, starts[starts.any(axis=1)])
+        self.see(found.directions)
+        if independent and self.training.outputs == 1:
+            self.searched = odds_of(found.ends, np.abs(prices(self.training, found.ends, self.nu)), found.counts)
+        return found.starts
 
     def see(self, directions: Matrix) -> None:
         """Take note of directions (m, d) found elsewhere. With a network's own blocks among them the bound is never above its
@@ -93,6 +100,11 @@ class Dual:
             middle = 0.5 * (low + high)
             low, high = (middle, high) if global_bound(loss, self.q, middle, beta) >= least else (low, middle)
         return low
+
+    @property
+    def odds(self) -> Odds | None:
+        """Of the search from independent starts, about the largest price seen, which may have been found elsewhere."""
+        return None if self.searched is None else self.searched.of(self.price * self.training.penalty.beta)
 
     @property
     def price(self) -> float:

@@ -249,6 +249,7 @@ def result_of(solution: Solution, dual: Dual, status: str, starts: int, history:
         history=history,
         time=time.perf_counter() - started,
         dual=dual.q,
+        odds=dual.odds,
     )
 
 

@@ -185,7 +185,8 @@ class Loop:
         if dual.proved is None and relative_gap(self.objective, dual.bound) <= gap:
             self._prove(dual, gap)
             if dual.proved is None and relative_gap(self.objective, dual.bound) <= gap:
-                self._search(dual, self._near(active, CONFIRM * self.strategy.starts_on(len(self.training.X))))
+                starts = self._near(active, CONFIRM * self.strategy.starts_on(len(self.training.X)))
+                self._search(dual, starts, independent=True)
 
     def _prove(self, dual: Dual, gap: float) -> None:
         """Try to prove the gap, in what is left of the time for proofs."""
@@ -194,10 +195,10 @@ class Loop:
             dual.prove(left, self.objective - gap * abs(self.objective))
             self.proving += time.perf_counter() - started
 
-    def _search(self, dual: Dual, *starts: Matrix) -> None:
+    def _search(self, dual: Dual, *starts: Matrix, independent: bool = False) -> None:
         together = np.vstack(starts)
         with wrapping_up():
-            self.starts += dual.search(together)
+            self.starts += dual.search(together, independent)
 
     def _grow(self, entering: Matrix) -> Neurons:
         """The network, nearly parallel neurons merged and small ones added along the entering directions, descended together."""

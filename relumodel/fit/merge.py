@@ -37,6 +37,11 @@ def leaders(directions: Matrix, cosine: float) -> NDArray[np.intp]:
     return _leaders(directions, np.ones(len(directions)), cosine)[0]
 
 
+def groups(directions: Matrix, cosine: float) -> NDArray[np.intp]:
+    """For each the number of the first one that it is within `cosine` of."""
+    return _leaders(directions, np.ones(len(directions)), cosine)[1]
+
+
 def _leaders(vectors: Matrix, signs: Matrix, cosine: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Greedy grouping in the order given: the leaders, and the number of the group that each vector is in."""
     units = unit_rows(vectors)

@@ -11,7 +11,7 @@ nothing, for on a concave kink plain ascent jams.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ..arrangement.chunks import CACHED, chunks
 from ..arrangement.scaling import unit_rows
 from ..resources.deadline import current, speed
-from .merge import leaders
+from ..resources.phases import report
+from .merge import groups, leaders
 from .training import Training
 
 Matrix = NDArray[Any]  # in single precision, too
@@ -52,22 +53,34 @@ ROOT = np.sqrt(2)
 ROUGH_LOOKS = 15
 
 
-def search(training: Training, q: Matrix, starts: Matrix) -> tuple[Matrix, int]:
-    """Where the best ascents from `starts` (m, d), non-zero, lead: directions (k, d), |b| <= 1 in the penalty's norm; and how many starts
-    there was time for, the first ones.
+class Search(NamedTuple):
+    """directions : (k, d), |b| <= 1 in the penalty's norm.  starts : how many there was time for, the first ones.
+    ends : (j, d) where the ascents that were not given up ended.  counts : (j,) how many of them at each."""
+
+    directions: Matrix
+    starts: int
+    ends: Matrix
+    counts: NDArray[np.intp]
+
+
+def search(training: Training, q: Matrix, starts: Matrix) -> Search:
+    """Where the best ascents from `starts` (m, d), non-zero, lead.
 
     q : (n,), the loss's multiplier, or (c n,) for c outputs, each of which is searched for. Ends with what it has at the current deadline.
     """
     n, d = training.X.shape
     by = by_output(training, q)
     starts = starts[: _affordable(ROUGH_LOOKS * n * (4 * d + 20) * len(by), len(starts))]
-    found, used = [starts[:0]], 0
+    found, ends, counts, used = [starts[:0]], [starts[:0]], [np.zeros(0, dtype=np.intp)], 0
     for of_one in by:
         if current().expired() or not len(starts):
             break
-        found.append(_ascents(training, of_one, starts))
+        rough, fine, count = _ascents(training, of_one, starts)
+        found += [rough, fine]
+        ends.append(fine)
+        counts.append(count)
         used += len(starts)
-    return np.vstack(found), used // len(by)
+    return Search(np.vstack(found), used // len(by), np.vstack(ends), np.concatenate(counts))
 
 
 def _affordable(operations: float, most: int) -> int:
@@ -76,8 +89,8 @@ def _affordable(operations: float, most: int) -> int:
     return most if np.isinf(left) else int(min(most, left * speed() / operations))
 
 
-def _ascents(training: Training, q: Matrix, starts: Matrix) -> Matrix:
-    """The ends of the ascents from some starts that were not given up."""
+def _ascents(training: Training, q: Matrix, starts: Matrix) -> tuple[Matrix, Matrix, NDArray[np.intp]]:
+    """The ends in single precision of the ascents that were not given up, those of the best of them, and how many the best stand for."""
     penalty = training.penalty
     rough = Rounded.of(training, q, np.float32)
     z: Matrix = _on_sphere(penalty.unfold(unit_rows(starts)))
@@ -90,16 +103,16 @@ def _ascents(training: Training, q: Matrix, starts: Matrix) -> Matrix:
     z, value = _ascend(rough, z, side, 0.0, CLIMB)
     order = np.argsort(-value, kind="stable")
     z, side = z[order], side[order]
-    found = [penalty.fold(z.astype(np.float64))]
-    few = leaders(found[0], DISTINCT)[: max(LEAST, min(int(FINEST * len(starts)), int(LOOKED / (len(NARROW) * FINE * len(q)))))]
+    found = penalty.fold(z.astype(np.float64))
+    few = leaders(found, DISTINCT)[: max(LEAST, min(int(FINEST * len(starts)), int(LOOKED / (len(NARROW) * FINE * len(q)))))]
+    counts = np.bincount(groups(found, DISTINCT), minlength=len(few))[: len(few)]
     z, side = z[few].astype(np.float64), side[few].astype(np.float64)
     fine = Rounded.of(training, q, np.float64)
     for width in NARROW:
         if current().expired():
             break
         z, _ = _ascend(fine, z, side, width, FINE)
-    found.append(penalty.fold(z))
-    return np.vstack(found)
+    return found, penalty.fold(z), counts
 
 
 def _annealed(at: Rounded, z: Matrix, side: Matrix) -> tuple[Matrix, Matrix]:
@@ -200,6 +213,7 @@ def _ascend(at: Rounded, z: Matrix, side: Matrix, width: float, steps: int) -> t
     value, ahead = at.look(z, side, width)
     length, before = np.ones_like(value), value
     for k in range(1, steps + 1):
+        report("pricing", k)
         if current().expired():
             break
         if k % LOOK == 0:

@@ -12,6 +12,7 @@ from ..solve.solution import Solution
 from ..trained.network import Network
 from ..trained.three_layer import ThreeLayerNetwork
 from .certificate import Certificate
+from .odds import Odds
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Fit:
     beta_max : where the network is zero because of the penalty: the strength from which on it is, estimated by a search over directions.
     violation : by how much the network leaves the constraints of a problem, the worst points found in boxes included.
     certificates : what is proved of bounds everywhere in boxes, one each, in the order of the problem.
+    odds : how often the search that confirmed the gap found the same maxima: `again` of `ascents` ended at the largest price (0: it is
+        one of the network's, or of a search before), and `unseen` is the estimated probability that one more ends at a maximum that none of them met. None where no search confirmed a gap.
     start : the objective of the network that `rm.polish` was given, its weights at their cheapest scaling; None for `Model.fit`.
     """
 
@@ -80,6 +83,7 @@ class Fit:
     beta_max: float | None = None
     violation: float = 0.0
     certificates: tuple[Certificate, ...] = ()
+    odds: Odds | None = None
 
     @property
     def rounds(self) -> int:
@@ -98,7 +102,7 @@ class Fit:
             *bounded,
             *([("violation", f"{self.violation:.2e}")] if self._constrained else []),
             *(("everywhere", str(c)) for c in self.certificates),
-            *([] if np.isnan(self.price) else [("price", f"{self.price:.6g} times the penalty strength, the largest seen")]),
+            *([] if np.isnan(self.price) else [("price", self._priced())]),
             ("network", f"{self.network.n_neurons} neurons{self._zero()}"),
             self.solution.program.inverse.describe()[1],
             ("rounds", f"{self.rounds}"),
@@ -109,6 +113,10 @@ class Fit:
     @property
     def _constrained(self) -> bool:
         return bool(getattr(self.program.model, "constraints", ()) or self.certificates)
+
+    def _priced(self) -> str:
+        seen = f"{self.price:.6g} times the penalty strength, the largest seen"
+        return seen if self.odds is None or self.bound_kind != "estimated" else f"{seen}: {self.odds}"
 
     def _zero(self) -> str:
         return (

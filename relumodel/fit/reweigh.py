@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..arrangement.chunks import CACHED, chunks
 from ..resources.deadline import current
+from ..resources.phases import report
 from ..robustness.neurons import Neurons
 from .descend import ROUGH, ROUNDED
 from .training import Training
@@ -65,7 +66,12 @@ def reweighed(training: Training, neurons: Neurons, others: Directions) -> tuple
         outputs = features @ (c[:, None] * S).astype(kind)
         return training.loss.rounded(np.ascontiguousarray(outputs.T, dtype=np.float64).reshape(-1), width)
 
-    def watch(intermediate_result: object) -> None:
+    iteration = 0
+
+    def watch(intermediate_result: Any) -> None:
+        nonlocal iteration
+        iteration += 1
+        report("weights", iteration, float(intermediate_result.fun))
         if current().expired():
             raise StopIteration
 
