@@ -47,7 +47,7 @@ def entering(problem: Problem, read: Read, wanted: list[Wanted], found: Found, s
     training = Training(np.vstack(points), anything, problem.penalty, problem.network.activation.inactive)
     nu = np.hstack(q).reshape(-1)
     starts = np.random.default_rng(seed).standard_normal((STARTS, training.X.shape[1]))
-    directions, _ = search(training, nu, starts)
+    directions = search(training, nu, starts).directions
     value = np.abs(prices(training, directions, nu))
     order = np.argsort(-value, kind="stable")
     return spread(directions[order[value[order] > (1 + ABOVE) * problem.penalty.beta]], APART, ENTER)
