@@ -27,10 +27,11 @@ SHORT = ("gap not reached", "time limit", "failed")
 
 
 def with_beta_max(found: Fit, model: Model, data: Data) -> Fit:
-    """The fit, with `beta_max` where its network is zero and its penalty is beyond that."""
+    """The fit, with `beta_max` where its network is zero and its penalty is beyond that. Polynomial neurons are not searched for: their bound
+    is exact."""
     network = model.network
-    priced = isinstance(network, TwoLayer) and network.activation.self_gated and model.penalty.beta > 0
-    if found.network.n_neurons or not priced:
+    priced = isinstance(network, TwoLayer) and network.activation.self_gated and not network.activation.unit_neurons
+    if found.network.n_neurons or not priced or model.penalty.beta <= 0:
         return found
     training = Training.of(model, data)
     dual = Dual.at(training, training.loss.gradient(np.zeros(training.outputs * len(training.X))))

@@ -122,7 +122,8 @@ def _annealed(at: Rounded, z: Matrix, side: Matrix) -> tuple[Matrix, Matrix]:
             if current().expired():
                 break
             _, ahead = at.look(z, side, width)
-            z = _on_sphere(z + ahead * z.dtype.type(1 / (1 + 0.1 * k)))
+            moved = z + ahead * z.dtype.type(1 / (1 + 0.1 * k))
+            z = _on_sphere(np.where(_lengths(moved) > 0, moved, z))  # a step back through zero may end there
         value, _ = at.look(z, side, 0.0)
         z, side = _best(z, value, side)
     return z, side

@@ -68,6 +68,12 @@ def test_a_zero_network_names_the_penalty_from_which_on_it_is(activation: rm.ReL
     assert "zero" not in str(below)
 
 
+def test_a_zero_network_of_polynomial_neurons_is_a_result() -> None:
+    model = rm.Model(rm.TwoLayer(rm.Polynomial(), bias=True), rm.Squared(), rm.WeightDecay(1e6))
+    found = model.fit(X, Y)
+    assert (found.status, found.network.n_neurons, found.bound_kind) == ("optimal", 0, "certified")
+
+
 def test_estimators_say_so_too() -> None:
     with pytest.warns(rm.ZeroNetworkWarning, match="and beta is 0.01"):
         ConvexReLURegressor(patterns=EASY).fit(X, 1e-3 * Y)
