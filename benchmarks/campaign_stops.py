@@ -188,6 +188,7 @@ def limit_once(work: Callable[..., Any], rng: np.random.Generator) -> tuple[str,
     except rm.RelumodelError as error:  # what cannot end in time is refused before
         return f"refused: {type(error).__name__}", None
     wall, used = time.perf_counter() - start, time.process_time() - cpu
+    limit *= len(found)  # of a path, each solve has one
     over = (wall - limit) * min(1.0, used / wall)
     if over > 0.1 * limit + 1:
         return "FAILED", f"{wall:.2f} s ({used:.2f} of a processor) of a limit of {limit:.2f}: {', '.join(found)}"

@@ -62,6 +62,9 @@ POLISHED, KNOWN = 2000, 1500
 #: far apart, as APART.
 BRIEF, SHORT, ENTERING, MANY, FAR = 600, 150, 0.2, 150, 0.99
 
+#: The share of the time left that is kept for the program of the result then, and seconds at most.
+COMPILED = 0.2, 5.0
+
 #: The largest rank of X at which a proof is tried.
 PROVABLE = 8
 
@@ -97,9 +100,12 @@ class Loop:
         """Start from the neurons given, or from random ones; the status at the end. `solution` and `dual` hold what was found."""
         if neurons is None:
             neurons = self._descended(random_start(self.training, self.strategy.width, self.rng), FIRST if self.polishes else BRIEF)
-        status = self._rounds(neurons)
-        if not self.polishes:
-            self._compile(status)
+        if self.polishes:
+            return self._rounds(neurons)
+        left = current().remaining()
+        with limited(None if np.isinf(left) else left - min(COMPILED[0] * left, COMPILED[1])):
+            status = self._rounds(neurons)
+        self._compile(status)
         return status
 
     def _rounds(self, neurons: Neurons) -> str:
