@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..arrangement.scaling import unit_rows
 from ..certify.bound import relative_gap
+from ..errors import BackendError
 from ..patterns.adaptive import AdaptivePatterns
 from ..program.program import Program
 from ..resources.deadline import current, limited, wrapping_up
@@ -47,7 +49,7 @@ FIRST, LATER = 2000, 1000
 
 #: Neurons within SAME (a cosine) of each other are merged; directions that enter, at most ENTER a round, are further apart than
 #: APART, and start with SMALL times the size of the median neuron.
-SAME, ENTER, APART, SMALL = 0.999, 80, 0.998, 0.03
+SAME, ENTER, APART, SMALL = 0.999, 80, 0.99, 0.03
 
 #: A pricing that would end the loop is repeated with this many times as many starts.
 CONFIRM = 4
@@ -58,9 +60,8 @@ DESCENT, PROGRAM = 0.75, 0.8
 #: The largest number of samples whose convex programs are solved every round, and of directions that are kept beyond it.
 POLISHED, KNOWN = 2000, 1500
 
-#: On more samples: iterations of the first descent and of the later ones; the size of neurons that enter, as SMALL, how many, and how
-#: far apart, as APART.
-BRIEF, SHORT, ENTERING, MANY, FAR = 600, 150, 0.2, 150, 0.99
+#: On more samples: iterations of the first descent and of the later ones; the size of neurons that enter, as SMALL, and how many.
+BRIEF, SHORT, ENTERING, MANY = 600, 150, 0.2, 150
 
 #: The share of the time left that is kept for the program of the result then, and seconds at most.
 COMPILED = 0.2, 5.0
@@ -87,6 +88,7 @@ class Loop:
     objective: float = np.inf
     dual: Dual | None = None
     starts: int = 0
+    stalled: int = 0
     proving: float = 0.0
     history: list[Round] = field(default_factory=list)
 
@@ -109,7 +111,7 @@ class Loop:
         return status
 
     def _rounds(self, neurons: Neurons) -> str:
-        entering, stalled = self._random(1), 0  # a direction, so that there is a pattern whatever the network
+        entering = self._random(1)  # a direction, so that there is a pattern whatever the network
         for k in range(1, self.strategy.rounds + 1):
             before = self.objective
             patterns = self._polish(neurons, entering) if self.polishes else self._reweigh(neurons)
@@ -125,10 +127,10 @@ class Loop:
             if (reason := current().stopped) is not None:
                 return reason
             gained = before - self.objective > 0.1 * self.strategy.gap * abs(self.objective)
-            stalled = 0 if gained else stalled + 1
-            if stalled == PATIENCE:
+            self.stalled = 0 if gained else self.stalled + 1
+            if self.stalled == PATIENCE:
                 break
-            entering = np.vstack([over, self._random(ENTER)]) if stalled else over
+            entering = np.vstack([over, self._random(ENTER)]) if self.stalled else over
             neurons = self._grow(entering)
         return "gap not reached"
 
@@ -144,11 +146,19 @@ class Loop:
         program = self.compile(cells)
         with limited(PROGRAM * current().remaining()):
             start = None if self.restricted else point_of(program, neurons, index)
-            solution = solve(program, warm_start=start, **self.options)
+            solution = self._solved(program, start)
         if best is None or solution.objective <= best.objective:
             self.solution, self.objective, self.best = solution, solution.objective, neurons_of(solution.network())
         self.multiplier = self.solution.dual["loss"]  # type: ignore[union-attr]
         return cells.count
+
+    def _solved(self, program: Program, start: Matrix | None) -> Solution:
+        """The program's solution. Where the native engine misses the gap, "auto" goes on with a solver that takes twenty times as long; the next
+        round has other patterns, so that is left for rounds that gain nothing."""
+        if self.options["backend"] == "auto" and not self.stalled:
+            with suppress(BackendError):  # it does not take every program
+                return solve(program, warm_start=start, **{**self.options, "backend": "admm"})
+        return solve(program, warm_start=start, **self.options)
 
     def _reweigh(self, neurons: Neurons) -> int:
         """Optimise the weights of the neurons and of the directions known; how many are in use."""
@@ -183,7 +193,7 @@ class Loop:
         self._confirm(self.dual, active)
         fresh.see(self.dual.directions)
         over = np.abs(prices(self.training, fresh.directions, fresh.nu)) > self.training.penalty.beta
-        return spread(fresh.directions[over], *((APART, ENTER) if self.polishes else (FAR, MANY)))
+        return spread(fresh.directions[over], APART, ENTER if self.polishes else MANY)
 
     def _confirm(self, dual: Dual, active: Matrix) -> None:
         """A gap that would end the loop is looked at again: by a proof where that is in reach, else by more starts."""

@@ -13,7 +13,7 @@ from ..errors import InputError
 from .pattern_set import PatternSet, PatternStrategy
 
 #: Starts of a pricing: as many as look at LOOKS samples once, within these limits.
-FEWEST, MOST, LOOKS = 500, 8000, 4e6
+FEWEST, MOST, LOOKS = 500, 4000, 4e6
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class AdaptivePatterns(PatternStrategy):
 
     gap : stop when (objective - bound) / |objective| is at most this, bound being that on the training problem itself.
     seed : of every random draw.  rounds : at most so many polish and price steps.
-    width : neurons of the first descent.  starts : random starts of every pricing; None for 8000, fewer on more than 500 samples.
+    width : neurons of the first descent.  starts : random starts of every pricing; None for 4000, fewer on more than 1000 samples.
     max_patterns : at most so many in one convex program; the most promising are kept.
     proof : seconds, in all, for the proof that the search missed no direction, tried on data of rank 8 or less once the gap is
         reached; 0 for none. With it the bound is "certified". None is a second, or a minute where `gap` is 1e-5 or less.
