@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +22,11 @@ from numpy.typing import NDArray
 
 from ..arrangement.scaling import unit_rows
 from ..certify.bound import relative_gap
-from ..errors import BackendError
 from ..patterns.adaptive import AdaptivePatterns
 from ..program.program import Program
 from ..resources.deadline import current, limited, wrapping_up
 from ..robustness.neurons import Neurons, neurons_of
+from ..solve.choose import choose
 from ..solve.solution import Solution
 from ..solve.solve import solve, unsolved
 from .cells import Cells, cells_of
@@ -153,12 +152,12 @@ class Loop:
         return cells.count
 
     def _solved(self, program: Program, start: Matrix | None) -> Solution:
-        """The program's solution. Where the native engine misses the gap, "auto" goes on with a solver that takes twenty times as long; the next
-        round has other patterns, so that is left for rounds that gain nothing."""
-        if self.options["backend"] == "auto" and not self.stalled:
-            with suppress(BackendError):  # it does not take every program
-                return solve(program, warm_start=start, **{**self.options, "backend": "admm"})
-        return solve(program, warm_start=start, **self.options)
+        """The program's solution. Where the first choice of "auto" misses the gap, the second may take twenty times as long; the next round has
+        other patterns, so that is left for rounds that gain nothing."""
+        options = dict(self.options)
+        if options["backend"] == "auto" and not self.stalled:
+            options["backend"] = choose(program, "auto", options["tol"])[0][0]
+        return solve(program, warm_start=start, **options)
 
     def _reweigh(self, neurons: Neurons) -> int:
         """Optimise the weights of the neurons and of the directions known; how many are in use."""
