@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..arrangement.cone_projection import cone_multipliers
 from ..functions.base import GroupNorm, Nonnegative, Norm
 from ..maps.base import Kron, LinearMap, MaskedProduct
-from ..maps.leading import Leading
+from ..maps.on_slice import OnSlice
 from ..program.program import Program, Term
 from ..program.ranks import SingleProcess
 from ..resources.deadline import current
@@ -72,7 +72,7 @@ def _tightened(
 
 def _of_one_output(K: LinearMap) -> LinearMap:
     K = K.one if isinstance(K, Kron) else K
-    return K.one if isinstance(K, Leading) else K
+    return K.one if isinstance(K, OnSlice) else K
 
 
 def _euclidean(G: Vector, target: Vector, multipliers: Vector, ranks: SingleProcess) -> Vector | None:

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from ..declared import number
-from ..errors import InputError, InputTypeError
+from ..errors import InputError
 from ..functions.base import Function, Nonnegative, SampleLoss, ZeroIndicator
 from ..functions.norms import NormExcess, norm_order
 from ..functions.plq import PLQ
 from ..functions.several import Mirrored
+from .comparison import Comparison
 from .terms import Term
 
 
-@dataclass(frozen=True, eq=False)
-class Constraint:
+@dataclass(frozen=True, eq=False, repr=False)
+class Constraint(Comparison):
     """A reading that is "nonnegative", "nonpositive" or "zero", entry by entry, or whose "norm" is within a radius. text : how it prints.
 
     Hard constraints are kept to 1e-9 at the network that a fit returns; `solution.dual_of(constraint)` has their multipliers.
@@ -49,17 +50,6 @@ class Constraint:
     def violation(self, values: Any) -> float:
         """How far values (flat) of the reading leave it."""
         return float(self.function().violation(values))
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"<Constraint {self.text}>"
-
-    def __bool__(self) -> bool:
-        raise InputTypeError(
-            "A constraint is not known to hold before the problem is solved; chained comparisons like 0 <= f(X) <= 1 are two constraints."
-        )
 
 
 @dataclass(frozen=True, eq=False)

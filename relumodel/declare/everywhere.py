@@ -11,11 +11,12 @@ import numpy as np
 from ..declared import number, whole
 from ..errors import InputError, InputTypeError
 from .box import Box
+from .comparison import Comparison
 from .features import column_of
 
 
-@dataclass(frozen=True, eq=False)
-class Everywhere:
+@dataclass(frozen=True, eq=False, repr=False)
+class Everywhere(Comparison):
     """sign (value - level) >= 0 at every point of a box: of output `output`, or of its slope along `feature` where that is not None.
 
     box : None is the smallest one that holds the points of the problem's terms and constraints. Kept by `Problem.fit`, which proves it.
@@ -33,17 +34,6 @@ class Everywhere:
     def column(self, names: tuple[str, ...] | None, d: int) -> int:
         """The number of its feature among d columns with these names."""
         return column_of(self.feature, names, d, "slopes everywhere in a box")
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"<Constraint {self.text}>"
-
-    def __bool__(self) -> bool:
-        raise InputTypeError(
-            "A constraint is not known to hold before the problem is solved; chained comparisons like 0 <= f(box) <= 1 are two constraints."
-        )
 
 
 @dataclass(frozen=True, eq=False)

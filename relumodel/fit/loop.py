@@ -28,10 +28,11 @@ from ..resources.deadline import current, limited, wrapping_up
 from ..robustness.neurons import Neurons, neurons_of
 from ..solve.choose import choose
 from ..solve.solution import Solution
-from ..solve.solve import solve, unsolved
+from ..solve.solve import solve
 from .cells import Cells, cells_of
 from .descend import descend, random_start
 from .dual import Dual
+from .measured import measured
 from .merge import merged, spread
 from .price import most_violating, prices
 from .result import Round
@@ -106,7 +107,7 @@ class Loop:
         left = current().remaining()
         with limited(None if np.isinf(left) else left - min(COMPILED[0] * left, COMPILED[1])):
             status = self._rounds(neurons)
-        self._compile(status)
+        self._compile()
         return status
 
     def _rounds(self, neurons: Neurons) -> str:
@@ -167,14 +168,14 @@ class Loop:
             self.best, self.objective = found, objective
         return len(found.signs)
 
-    def _compile(self, status: str) -> None:
+    def _compile(self) -> None:
         """The program on the best network's cells, with the network as its point."""
         assert self.best is not None
         blocks = self.best.blocks if len(self.best.blocks) else self._random(1)
         cells, index = cells_of(self.training.X, blocks, self.rng)
         program = self.compile(cells)
-        with wrapping_up():
-            self.solution = unsolved(program, point_of(program, self.best, index), status, self.options["tol"], self.started)
+        spent = time.perf_counter() - self.started
+        self.solution = measured(program, point_of(program, self.best, index), self.options["tol"], spent, tightened=False)
         self.objective = self.solution.objective
 
     def _price(self, neurons: Neurons) -> Matrix:

@@ -24,7 +24,7 @@ from ..declare.networks import TwoLayer
 from ..errors import InputTypeError
 from ..functions.base import Nonnegative, SampleLoss
 from ..maps.base import Identity, MaskedProduct
-from ..maps.leading import Leading
+from ..maps.on_slice import OnSlice
 from ..patterns.pattern_set import PatternSet, PatternStrategy
 from ..program.program import Guarantee, Program, Term, Variable
 from ..program.ranks import SINGLE_PROCESS, SingleProcess
@@ -97,7 +97,7 @@ def lower_curved(network: CurvedTwoLayer, model: Model, data: Data, patterns: An
     terms = (
         Term("loss", SampleLoss.bind(model.loss, data.y, data.weights, data.total), prediction),
         Term("penalty", model.penalty.function(d), Identity(prediction.shape[1])),
-        Term("cones", Nonnegative(), Leading(cones, prediction.shape[1])),
+        Term("cones", Nonnegative(), OnSlice(cones, prediction.shape[1])),
     )
     # the names say which sign a_j u_j has, for shapes
     name = "v" if sign > 0 else "w"

@@ -183,29 +183,6 @@ def measured(
     )
 
 
-def unsolved(program: Program, point: Vector, status: str, tol: float, started: float) -> Solution:
-    """A point that is good already, as a solution: measured, with what the loss's gradient there proves, and neither repaired nor improved."""
-    certificate = certify(program, point, None, math.inf)
-    objective = program.objective(point)
-    gap = relative_gap(objective, certificate.bound)
-    raw = status if status in ("time limit", "interrupted") else "inaccurate"
-    return Solution(
-        program=program,
-        status=earned_status(program, point, raw, gap, tol),
-        objective=objective,
-        bound=certificate.bound,
-        gap=gap,
-        violation=program.violation(point),
-        point=point,
-        dual=certificate.multipliers,
-        iterations=None,
-        time=time.perf_counter() - started,
-        backend="none",
-        tol=tol,
-        message="a descended network; no backend was asked",
-    )
-
-
 def _joined(attempts: list[Solution], tol: float) -> Solution:
     """The last attempt, with the best bound of all of them (its point is the best already, since it started there)."""
     last, proof = attempts[-1], max(attempts, key=lambda s: s.bound)

@@ -38,7 +38,7 @@ def test_the_result_is_what_it_says(loss, penalty, activation, monkeypatch):
     strategy = rm.AdaptivePatterns(gap=1e-2, rounds=8, starts=300, proof=0)
     y = targets(loss)
     result = model.fit(X, y, patterns=strategy)
-    assert result.solution.backend == "none"
+    assert result.solution.backend == "descent"
     assert result.network.objective(model, X, y) == pytest.approx(result.objective, rel=1e-12)
     assert result.program.objective(result.solution.point) == pytest.approx(result.objective, rel=1e-12)
     assert result.program.violation(result.solution.point) <= 1e-12

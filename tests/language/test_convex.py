@@ -7,7 +7,7 @@ import pytest
 
 import relumodel as rm
 from relumodel.maps.base import MaskedProduct
-from relumodel.maps.leading import Leading
+from relumodel.maps.on_slice import OnSlice
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (18, 2))
@@ -113,7 +113,7 @@ def test_shapes_meet_and_fits_keep_them() -> None:
 
 
 def test_a_map_of_the_first_entries() -> None:
-    K = Leading(MaskedProduct(X, RNG.integers(0, 2, (3, 18)), (1.0,), summed=False), 9)
+    K = OnSlice(MaskedProduct(X, RNG.integers(0, 2, (3, 18)), (1.0,), summed=False), 9)
     x, z = RNG.normal(size=9), RNG.normal(size=K.shape[0])
     assert K.matrix().toarray() @ x == pytest.approx(K.forward(x))
     assert z @ K.forward(x) == pytest.approx(K.adjoint(z) @ x)

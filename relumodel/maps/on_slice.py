@@ -1,4 +1,4 @@
-"""A linear map of the first entries of x alone."""
+"""A linear map of a slice: the first entries of x alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import LinearMap
 
 
 @dataclass(frozen=True, eq=False)
-class Leading:
+class OnSlice:
     """x -> K of its first entries, of `total`."""
 
     one: LinearMap
